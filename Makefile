@@ -1,0 +1,55 @@
+# `make demo` and `make test` work on a machine with Python 3.11 or later and make: each installs what it needs first.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Two processes suit a laptop, and one thread each keeps them out of each other's way. PYTEST_ARGS="-k name" runs a few.
+PYTEST_ARGS ?= -n 2
+export PYTHON
+
+.PHONY: demo test lint format resolve constraints wheel clean
+
+demo: $(VENV)/.base
+	$(BIN)/isthmus demo
+
+test: lint
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Do the requirements resolve on every Python we support?
+resolve: $(VENV)/.dev
+	scripts/resolve $(BIN)/uv
+
+# Take newer versions of everything but torch, which is chosen by hand. No wheel folder, or its path would be noted.
+constraints: $(VENV)/.dev
+	(sed -n '/^#/p;/^[^#]/q' constraints.txt; \
+	 echo torch==2.13.0 | env -u UV_FIND_LINKS $(BIN)/uv pip compile -q --upgrade pyproject.toml --all-extras --group dev \
+	   --universal --python-version 3.11 -c - --no-annotate --no-header | grep -vE '^(nvidia-|cuda-|triton)') > constraints.new
+	mv constraints.new constraints.txt
+
+wheel: $(VENV)/.dev
+	scripts/wheel $(VENV)
+
+# Leaves the environment ($(VENV)) and what the demo wrote.
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests scripts examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Marks of what is installed; a change of the requirements installs again.
+REQUIREMENTS := pyproject.toml constraints.txt scripts/install
+
+$(VENV)/.base: $(REQUIREMENTS)
+	scripts/install $(VENV) -e ".[all]"
+	@touch $@
+
+$(VENV)/.dev: $(REQUIREMENTS)
+	scripts/install $(VENV) -e ".[all]" --group dev
+	@touch $(VENV)/.base $@

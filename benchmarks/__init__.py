@@ -1,0 +1,18 @@
+"""Benchmarks: one module a table, runs logged as JSON, RESULTS.md written from the logs.
+
+python -m benchmarks NAME [--quick] [--seeds N]       from the root of the repository
+python -m benchmarks results
+"""
+
+# In the order of RESULTS.md.
+TABLES = (
+    "linear_pca",
+    "tutorial_quality",
+    "tutorial_time",
+    "defaults",
+    "hinton",
+    "blobs",
+    "map2d",
+    "transform_rate",
+    "start_up",
+)

@@ -1,0 +1,33 @@
+"""isthmus: train an autoencoder on the data you have, and put its code to work.
+
+>>> from isthmus import Autoencoder, presets, datasets, load
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# Importing the package imports neither torch nor scikit-learn: each name is fetched when it is first used.
+_HOMES = {"Autoencoder": "autoencoder", "Training": "training", "load": "saving"}
+_MODULES = ("data", "datasets", "parts", "plots", "presets", "report")
+
+__all__ = ["Autoencoder", "Training", "__version__", "data", "datasets", "load", "parts", "plots", "presets", "report"]
+
+if TYPE_CHECKING:
+    from . import data, datasets, parts, plots, presets, report
+    from .autoencoder import Autoencoder
+    from .saving import load
+    from .training import Training
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

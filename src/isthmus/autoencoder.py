@@ -1,0 +1,440 @@
+"""The estimator: an autoencoder with scikit-learn's contract, composed of parts."""
+
+import copy
+import math
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
+from torch import Tensor
+
+from .data import KINDS, Rows, Schema, as_array, open_data
+from .network import Choices, Network, block_size, in_blocks, initialise, loss_part
+from .parts import Data, Noise
+from .parts.random import key_of
+from .training import Run, Samples, Training, automatic_batch_size, automatic_epochs, automatic_noise, train
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Learns to squeeze samples through a code and to rebuild them from it.
+
+        minimise  E[ loss(x, decode(encode(corrupt(x)))) + cost(code) ]
+
+    Parameters
+    ----------
+    n_components : "auto", int or None, default "auto"
+        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has. None keeps
+        the natural shape of the architecture's innermost layer (a map, for convolution).
+    architecture : "auto", str or part, default "auto"
+        The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
+        vectors and convolutional for images.
+    bottleneck : str or part, default "plain"
+    corruption : "auto", None, str, part or list of them, default "auto"
+        What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
+        are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread.
+    loss : "auto", str, part or callable, default "auto"
+        "squared", "absolute", "bernoulli" or any `(output, target) -> (batch,)` in nats a sample. "auto" is bernoulli where
+        the target lies in [0, 1], else squared.
+    penalties : part or list of parts, default ()
+    objective : str or part, default "sum"
+    prior : part or None, default None
+        Fitted to the codes after training; `sample` draws from it.
+    kind : "auto", "vectors" or "images", default "auto"
+    scale : "auto", "none", "standard" or "minmax", default "auto"
+        "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
+    max_epochs, batch_size : "auto" or int
+        "auto" follows the number of samples; see `docs/decisions/0003-recipe.md`.
+    learning_rate : "auto" or float
+    patience : int or None, default None
+        With validation data: stop after so many epochs without a better loss, and keep the best weights.
+    training : Training or None, default None
+        What of the loop is seldom changed: optimiser, schedule, weight decay.
+    device : "auto", "cpu", "cuda" or "mps", default "auto"
+    dtype : "float32" or "float64", default "float32"
+        Of weights and arithmetic; codes come in the dtype of the data.
+    random_state : int, RandomState or None, default None
+    verbose : int, default 0
+        1 shows a progress bar on stderr.
+
+    Attributes
+    ----------
+    network_ : the trained `torch.nn.Module`
+    history_ : list of dict, one an epoch: objective, loss (nats a sample) and further terms
+    schema_, target_schema_ : what a sample is, with the scaling that was learnt
+    n_components_, code_shape_ : numbers in a code, and its natural shape
+    n_features_in_, feature_names_in_, n_iter_, seed_ : as usual
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(200, 2)) @ np.ones((2, 10))
+    >>> model = Autoencoder(2, max_epochs=3, random_state=0).fit(X)
+    >>> model.transform(X).shape, model.reconstruct(X).shape
+    ((200, 2), (200, 10))
+    """
+
+    network_: Network
+    history_: list[dict]
+    schema_: Schema
+    target_schema_: Schema
+    loss_: object
+    corruption_: object
+    n_iter_: int
+    seed_: int
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        architecture="auto",
+        bottleneck="plain",
+        corruption="auto",
+        loss="auto",
+        penalties=(),
+        objective="sum",
+        prior=None,
+        kind="auto",
+        scale="auto",
+        max_epochs="auto",
+        batch_size="auto",
+        learning_rate="auto",
+        patience=None,
+        training=None,
+        device="auto",
+        dtype="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.architecture = architecture
+        self.bottleneck = bottleneck
+        self.corruption = corruption
+        self.loss = loss
+        self.penalties = penalties
+        self.objective = objective
+        self.prior = prior
+        self.kind = kind
+        self.scale = scale
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.training = training
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------------------------------------- fit
+
+    def fit(self, X, y=None, *, target=None, sample_weight=None, validation=None, callbacks=()):
+        """Trains on `X`.
+
+        Parameters
+        ----------
+        X : array, tensor, CSR matrix, frame or path, (n_samples, ...)
+        y : ignored; a Pipeline hands class labels to every step
+        target : like X, default X itself; what must come out for each sample
+        sample_weight : (n_samples,), default None; how much each sample counts
+        validation : array like X (with a target: a pair), share in (0, 1) or None; its loss is noted after every epoch
+        callbacks : objects with `on_epoch_end(network, record)`
+        """
+        check_parameters(self)
+        fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
+        for name in [name for name in vars(fresh) if name.endswith("_")]:
+            delattr(fresh, name)
+        fresh._fit(X, target, sample_weight, validation, callbacks)
+        self.__dict__ = fresh.__dict__
+        return self
+
+    def _fit(self, X, target, sample_weight, validation, callbacks) -> None:
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        source, weight = self._learn(X, sample_weight)
+        targets = source if target is None else self._learn(target, sample_weight)[0]
+        self.schema_, self.target_schema_ = source.schema, targets.schema
+        self._check_features(X, reset=True)
+        samples = Samples.gather(source, targets, weight, self._held_out(validation), self.seed_)
+
+        self.loss_ = self._chosen_loss(samples.target)
+        self.corruption_ = self._chosen_corruption(samples)
+        self.build_network()
+        self._start(samples)
+        self.history_ = train(self.network_, self._run(samples, callbacks))
+        self.n_iter_ = len(self.history_)
+        if self.network_.prior is not None:
+            self.network_.prior.fit(in_blocks(self._code, self.block_, samples.source))
+
+    def build_network(self) -> None:
+        """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
+        given = self.architecture
+        choices = Choices(
+            architecture=("conv" if self.schema_.axes else "dense") if isinstance(given, str) and given == "auto" else given,
+            bottleneck=self.bottleneck,
+            corruption=self.corruption_,
+            loss=self.loss_,
+            penalties=self.penalties,
+            objective=self.objective,
+            prior=self.prior,
+        )
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights from the global generator
+            torch.default_generator.manual_seed(self.seed_)
+            network = Network(choices, self.schema_, self.target_schema_, self._number_of_components())
+        damaged = self.corruption is not None and not (isinstance(self.corruption, str) and self.corruption == "auto")
+        network.check_room(math.prod(self.schema_.shape), deliberate=damaged or bool(self.penalties))
+        self.device_ = chosen_device(self.device)
+        self.network_ = network.to(self.device_, getattr(torch, self.dtype)).eval()
+        self.code_shape_ = network.code_shape
+        self.n_components_ = self._n_features_out = math.prod(network.code_shape)
+        self.block_ = block_size(network)
+
+    def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
+        """Rows of `X` under a schema learnt from them, and their weights; samples of weight zero are left out."""
+        X, kind = open_data(X, self.kind)
+        X = KINDS[kind].check(X)
+        weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
+        if weight is not None and not weight.all():
+            counts = np.flatnonzero(weight)
+            X, weight = X[torch.from_numpy(counts).to(X.device) if isinstance(X, Tensor) else counts], weight[counts]
+        return self._on_device(Rows(KINDS[kind].learn(X, self.scale, weight), X)), weight
+
+    def _read(self, X, schema: Schema) -> Rows:
+        """Rows of `X`, which must be as the schema says."""
+        return self._on_device(schema.read(open_data(X, schema.kind)[0]))
+
+    def _on_device(self, rows: Rows) -> Rows:
+        return rows.to(getattr(torch, self.dtype), chosen_device(self.device))
+
+    def _check_features(self, X, reset: bool) -> None:
+        if self.schema_.kind == "vectors" and not isinstance(X, str | Tensor):
+            validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
+        elif reset:
+            self.n_features_in_ = math.prod(self.schema_.shape)
+
+    def _held_out(self, validation):
+        """What to validate on: the share of X to split off, rows of their own, or None."""
+        if validation is None:
+            return None if self.patience is None else 0.1
+        if isinstance(validation, float | int):
+            if not 0 < validation < 1:
+                raise ValueError(f"validation={validation!r}: a share of the samples lies between 0 and 1, or pass data.")
+            return validation
+        if self.target_schema_ is self.schema_:
+            rows = self._read(validation, self.schema_)
+            return rows, rows
+        if not isinstance(validation, tuple) or len(validation) != 2:
+            raise ValueError("With a target of its own, validation is a share or a pair (X, target).")
+        return self._read(validation[0], self.schema_), self._read(validation[1], self.target_schema_)
+
+    def _chosen_loss(self, target: Rows):
+        low, high = target.schema.scaled_range()
+        if isinstance(self.loss, str) and self.loss == "auto":
+            return "bernoulli" if low >= 0 and high <= 1 else "squared"
+        least, most = getattr(loss_part(self.loss), "support", (-math.inf, math.inf))
+        if low < least or high > most:
+            raise ValueError(
+                f"loss={self.loss!r} needs data between {least:g} and {most:g}, but the target ranges from {low:.3g} to "
+                f"{high:.3g} as it reaches the network. Scale the data (scale='minmax') or use loss='squared'."
+            )
+        return self.loss
+
+    def _chosen_corruption(self, samples: Samples):
+        if not (isinstance(self.corruption, str) and self.corruption == "auto"):
+            return self.corruption
+        size = self._number_of_components() or math.prod(self.schema_.shape)
+        std = automatic_noise(samples.weight, size, self.schema_.spread())
+        return Noise(std) if std else None
+
+    def _number_of_components(self) -> int | None:
+        if self.n_components is None or isinstance(self.n_components, int | np.integer):
+            return self.n_components if self.n_components is None else int(self.n_components)
+        size = math.prod(self.schema_.shape)
+        if size == 1:
+            raise ValueError("X has 1 feature(s) (n_features=1); a code smaller than the input needs two or more.")
+        return min(max(size // 10, 2), 32, size - 1)
+
+    def _start(self, samples: Samples) -> None:
+        """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
+        network = self.network_
+        initialise(network, key_of(self.seed_, "weights") >> 1)
+        mean = samples.target.schema.scaled_mean().to(self.device_, getattr(torch, self.dtype))
+        network.architecture.start(network.loss.start(mean))
+
+    def _run(self, samples: Samples, callbacks) -> Run:
+        training = self.training or Training()
+        batch_size = automatic_batch_size(samples.weight) if self.batch_size == "auto" else self.batch_size
+        return Run(
+            samples.resident(),
+            max_epochs=automatic_epochs(samples.weight, batch_size) if self.max_epochs == "auto" else self.max_epochs,
+            batch_size=batch_size,
+            learning_rate=training.default_rate if self.learning_rate == "auto" else self.learning_rate,
+            patience=self.patience,
+            training=training,
+            seed=self.seed_,
+            block=self.block_,
+            callbacks=tuple(callbacks),
+            verbose=self.verbose,
+        )
+
+    # -------------------------------------------------------------------------------------- use, in arrays
+
+    def transform(self, X):
+        """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
+        rows = self._rows(X)
+        return given_back(in_blocks(self._code, self.block_, rows).flatten(1), X, rows)
+
+    def inverse_transform(self, codes):
+        """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
+        self._need("decoder")
+        values = codes if isinstance(codes, Tensor) else check_array(codes, dtype=[np.float64, np.float32], input_name="codes")
+        return self._decoded(values, codes)
+
+    def reconstruct(self, X):
+        """Encodes and decodes `X`, side paths included; the result has the form of the data (or of the target)."""
+        self._need("decoder")
+        rows = self._rows(X)
+        values = in_blocks(lambda block: self.network_(Data(block)), self.block_, rows)
+        return given_back(values, X, rows, self.target_schema_.write)
+
+    def score_samples(self, X, target=None):
+        """Minus the loss of each sample at its deterministic code, in nats, (n_samples,); higher is better."""
+        self._need("decoder")
+        rows, network = self._rows(X), self.network_
+        if self.target_schema_ is not self.schema_ and target is None:
+            raise ValueError("This model was fitted with a target of its own. Pass target= to score against.")
+        targets = rows if target is None else self._read(target, self.target_schema_)
+
+        def loss(source, target):
+            return network.loss(network.decode(network.encode(Data(source))), Data(target))
+
+        return -in_blocks(loss, self.block_, rows, targets).numpy().astype(np.float64)
+
+    def score(self, X, y=None):
+        """The mean of `score_samples`: minus the mean loss, in nats a sample."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n=1, random_state=None):
+        """`n` new samples: codes drawn from the prior, decoded."""
+        self._need("decoder")
+        if self.network_.prior is None:
+            raise ValueError("This model has no prior to draw codes from. Fit it with prior=...")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return self._decoded(self.network_.prior.sample(n, seed), np.empty(0, np.float32))
+
+    # ------------------------------------------------------------------------------------- use, in tensors
+
+    def encode(self, X):
+        """Codes of `X` in their natural shape, (n_samples, *code_shape_).
+
+        A tensor stays on its device and carries gradients; anything else gives an array.
+        """
+        if not isinstance(X, Tensor):
+            rows = self._rows(X)
+            return given_back(in_blocks(self._code, self.block_, rows), X, rows)
+        self._need("encoder")
+        self.schema_.check_shape(X)
+        return self._code(self.schema_.scaled(X, getattr(torch, self.dtype)).reshape(-1, *self.schema_.shape))
+
+    def decode(self, codes):
+        """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
+        self._need("decoder")
+        if not isinstance(codes, Tensor):
+            return self._decoded(np.asarray(codes), codes)
+        self._check_codes(codes)
+        output = self.network_.decode(codes.reshape(-1, *self.code_shape_).to(getattr(torch, self.dtype)))
+        return self.target_schema_.form(self.target_schema_.unscaled(self.network_.mean(output)))
+
+    # ------------------------------------------------------------------------------------------------ rest
+
+    def save(self, path, overwrite=False):
+        """Writes the folder `path`: config.json, model.safetensors and README.md, a model card; see `load`."""
+        from .saving import save
+
+        save(self, path, overwrite)
+
+    def _need(self, half: str) -> None:
+        """Refuses what a model that was loaded in part cannot do."""
+        check_is_fitted(self, "network_")
+        if getattr(self, "loaded_half_", half) != half:
+            raise ValueError(f"This needs the {half}, but the model was loaded with only={self.loaded_half_!r}. Load it whole.")
+
+    def _rows(self, X) -> Rows:
+        self._need("encoder")
+        rows = self._read(X, self.schema_)
+        self._check_features(X, reset=False)
+        return rows
+
+    def _code(self, values: Tensor) -> Tensor:
+        return self.network_.encode(Data(values)).z
+
+    def _check_codes(self, codes) -> None:
+        if codes.ndim < 2 or math.prod(codes.shape[1:]) != self.n_components_:
+            raise ValueError(
+                f"codes have shape {tuple(codes.shape)}, but this model's are (n_samples, {self.n_components_})"
+                + (f" or (n_samples, {', '.join(map(str, self.code_shape_))})." if len(self.code_shape_) > 1 else ".")
+            )
+
+    def _decoded(self, values, like):
+        """Data from codes of either shape, in the container and dtype of `like`."""
+        self._check_codes(values)
+        rows = self._on_device(Rows(self.target_schema_, values.reshape(-1, *self.code_shape_), ready=True))
+        mean = in_blocks(lambda block: self.network_.mean(self.network_.decode(block)), self.block_, rows)
+        return given_back(mean, like, rows, self.target_schema_.write)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+# --------------------------------------------------------------------------------------------------- helpers
+
+
+def check_parameters(model: Autoencoder) -> None:
+    """Refuses constructor parameters out of range, by name, before anything is read or trained."""
+    whole = {"n_components": ("auto", None), "max_epochs": ("auto",), "batch_size": ("auto",), "patience": (None,)}
+    for name, others in whole.items():
+        value = getattr(model, name)
+        if not any(value is other or value == other for other in others) and not (
+            isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+        ):
+            raise ValueError(f"{name}={value!r}: a whole number of 1 or more is expected, or {' or '.join(map(repr, others))}.")
+    rate = model.learning_rate
+    if rate != "auto" and not (isinstance(rate, float | int) and 0 < rate < math.inf):
+        raise ValueError(f"learning_rate={rate!r}: a number above zero is expected, or 'auto'.")
+    if model.dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype={model.dtype!r} is not known. Choose 'float32' or 'float64'.")
+    if model.training is not None and not isinstance(model.training, Training):
+        raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
+    (model.training or Training()).check()
+
+
+def checked_weight(sample_weight, count: int) -> np.ndarray:
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.shape != (count,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.sum() > 0:
+        raise ValueError(
+            f"sample_weight must hold {count} finite numbers of zero or more, not all zero; got shape {weight.shape}."
+        )
+    return weight
+
+
+def chosen_device(device: str) -> torch.device:
+    if device != "auto":
+        try:
+            return torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as error:
+            first = str(error).splitlines()[0]
+            raise ValueError(f"device={device!r} is not there ({first}). Choose 'cpu', 'cuda', 'mps' or 'auto'.") from error
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def given_back(result: Tensor, like, rows: Rows, write=None):
+    """A result in the container and precision that `like` came in, after `write` has brought it into the data's form."""
+    wide = str(getattr(rows.values, "dtype", "")).endswith("float64")
+    result = result.to(torch.float64 if wide else torch.float32)
+    result = result if write is None else write(result)  # in the wider type, or constants would be rounded
+    return result.to(like.device) if isinstance(like, Tensor) else as_array(result)

@@ -1,0 +1,306 @@
+"""The command line: `isthmus VERB ...`. Results go to stdout, progress and messages to stderr."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Yaml
+
+from . import __version__
+
+# Nothing heavy is imported before a command runs, so that help is quick.
+
+app = App(
+    name="isthmus",
+    help="Train an autoencoder on the data you have, and put its code to work.",
+    version=__version__,
+    help_format="plaintext",  # markdown would cost a third of the time that help takes
+)
+
+Data = Annotated[str, Parameter(help="A path (folder of pictures, picture, .npy, .csv) or a data set: digits, mnist:test.")]
+Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
+Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+
+
+@app.command
+def demo(*, output: Out = Path("isthmus-demo"), seed: int = 0, as_json: Json = False):
+    """Train on scikit-learn's scanned digits, compare with PCA, and write a model and a report to ./isthmus-demo.
+
+    Needs no download and less than a minute. The folder is replaced only if an earlier demo made it.
+    """
+    from . import report
+    from .demo import run
+
+    rows = run(output, seed)
+    tell(rows, as_json, lambda: report.text_table(rows))
+    note(f"Wrote {output}/model and {output}/report.html. Open the report in a browser.")
+
+
+@app.command
+def fit(
+    data: Data,
+    *,
+    output: Out,
+    preset: Literal["linear", "dense", "deep", "convolutional", "denoising"] | None = None,
+    n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
+    hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
+    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",
+    noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
+    kind: Literal["auto", "vectors", "images"] = "auto",
+    scale: Literal["auto", "none", "standard", "minmax"] = "auto",
+    epochs: Annotated[int | None, Parameter(help="Passes over the data.")] = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    patience: Annotated[int | None, Parameter(help="Stop after so many epochs without a better validation loss.")] = None,
+    validation: Annotated[str | None, Parameter(help="Data to validate on, or a share of DATA such as 0.1.")] = None,
+    device: str = "auto",
+    seed: int = 0,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Train a model on DATA and save it as the folder given with -o."""
+    from .saving import refuse_existing
+
+    refuse_existing(output, force)
+    given = {
+        "n_components": n_components, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "patience": patience,
+    }  # fmt: skip
+    settings: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    settings |= {"loss": loss, "kind": kind, "scale": scale, "device": device, "random_state": seed, "verbose": 2}
+    model = composed(preset, hidden, noise, settings)
+    X, _, model.kind = opened(data, model.kind)
+    model.fit(X, validation=validation_of(validation))
+    model.save(output, overwrite=force)
+    last = model.history_[-1]
+    result = {"model": str(output), "epochs": model.n_iter_, "code": list(model.code_shape_), **last}
+    tell(
+        result,
+        as_json,
+        lambda: f"{output}: {model.n_iter_} epochs, a code of {model.n_components_} numbers, loss {last['loss']:.4g}",
+    )
+
+
+@app.command
+def encode(model: Path, data: Data, *, output: Out, force: Force = False):
+    """Write the codes of DATA as a .npy array (n, numbers in the code)."""
+    target = free_file(output, (".npy",), force)
+    fitted = loaded(model)
+    X, _, _ = opened(data, fitted.schema_.kind)
+    write_file(target, fitted.transform(X))
+
+
+@app.command
+def decode(model: Path, codes: Path, *, output: Out, force: Force = False):
+    """Decode a .npy array of codes into a .npy array or, for images, into a folder of .png pictures."""
+    fitted = loaded(model, only="decoder")
+    target = free_output(output, fitted, force)
+    from .data import read_npy
+
+    if not codes.is_file():
+        raise FileNotFoundError(f"{codes} does not exist. Give the .npy file that 'isthmus encode' wrote.")
+    write_result(target, fitted.inverse_transform(read_npy(codes)), None)
+
+
+@app.command
+def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
+    """Encode and decode DATA; write a .npy array, a .csv table, or a folder of .png pictures under their old names."""
+    fitted = loaded(model)
+    target = free_output(output, fitted, force)
+    X, names, _ = opened(data, fitted.schema_.kind)
+    write_result(target, fitted.reconstruct(X), names)
+
+
+@app.command
+def report(
+    model: Path,
+    data: Data,
+    *,
+    output: Out = Path("report.html"),
+    train: Annotated[str | None, Parameter(help="The data the model was trained on, to fit PCA to and to compare.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA."""
+    from . import report as page
+
+    free_file(output, (".html",), force)
+    fitted = loaded(model)
+    X, _, _ = opened(data, fitted.schema_.kind)
+    y, train_X, train_y = labels_of(data), None, None
+    if train is not None:
+        train_X, train_y = opened(train, fitted.schema_.kind)[0], labels_of(train)
+    page.write(fitted, X, output, y=y, train=train_X, train_y=train_y, overwrite=force)
+    rows = page.compare(fitted, X, y, train=train_X, train_y=train_y)
+    tell(rows, as_json, lambda: page.text_table(rows))
+    note(f"Wrote {output}.")
+
+
+@app.command
+def info(
+    what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
+    *,
+    as_json: Json = False,
+):
+    """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
+    from .information import about_data, about_model, as_text
+
+    facts = about_model(Path(what)) if (Path(what) / "config.json").is_file() else about_data(what)
+    tell(facts, as_json, lambda: as_text(facts))
+
+
+# --------------------------------------------------------------------------------------------------- helpers
+
+
+def composed(preset: str | None, hidden: str | None, noise: float | None, settings: dict):
+    """The estimator that the flags describe."""
+    from . import Autoencoder, presets
+    from .parts import Dense, Noise
+
+    own: dict[str, object] = {}
+    if hidden is not None:
+        if preset in ("linear", "deep", "convolutional"):
+            raise ValueError(f"--hidden says how wide dense layers are, which --preset {preset} does not ask for. Leave one out.")
+        try:
+            own["hidden"] = tuple(int(width) for width in hidden.split(",") if width)
+        except ValueError:
+            raise ValueError(f"--hidden {hidden}: whole numbers separated by commas are expected, such as 128,64.") from None
+    if noise is not None and preset != "denoising":
+        settings["corruption"] = Noise(noise)
+    elif noise is not None:
+        own["noise"] = noise
+    if preset == "linear" and settings["loss"] == "auto":
+        settings.pop("loss")
+    if preset == "convolutional":
+        settings.pop("kind")
+    if preset in (None, "denoising") and "hidden" in own:
+        settings["architecture"] = Dense(own.pop("hidden"))
+    return Autoencoder(**settings) if preset is None else getattr(presets, preset)(**own, **settings)
+
+
+def opened(data: str, kind: str):
+    """The data at a path or under a name, the names of its pictures, and its kind."""
+    from . import datasets
+    from .data import read_path
+
+    if datasets.is_name(data):
+        return datasets.load(data)[0], None, "images" if kind == "auto" else kind
+    X, names = read_path(data)
+    return X, names, kind
+
+
+def labels_of(data: str):
+    from . import datasets
+
+    return datasets.load(data)[1] if datasets.is_name(data) else None
+
+
+def validation_of(text: str | None):
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return opened(text, "auto")[0]
+
+
+def loaded(path: Path, only=None):
+    from . import load
+
+    return load(path, only=only)
+
+
+def free_file(path: Path, suffixes: tuple[str, ...], force: bool) -> Path:
+    """The path, once it is certain that it has a known ending and may be written."""
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"-o {path}: a file that ends in {' or '.join(suffixes)} is expected.")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} already exists. Choose another name, or pass --force.")
+    return path
+
+
+def free_output(path: Path, model, force: bool) -> Path:
+    """A file, or for images a folder that is not there yet."""
+    images = model.target_schema_.kind == "images"
+    if images and not path.suffix:
+        if path.exists():
+            raise FileExistsError(f"{path} already exists. Pictures go to a new folder: choose another name.")
+        return path
+    return free_file(path, (".npy",) if images else (".npy", ".csv"), force)
+
+
+def write_result(path: Path, values, names: list[str] | None) -> None:
+    from .data.images import write_folder
+    from .files import folder_aside
+
+    if path.suffix:
+        write_file(path, values)
+        return
+    width = len(str(len(values) - 1))
+    with folder_aside(path) as aside:
+        write_folder(values, names or [f"{i:0{width}d}" for i in range(len(values))], aside)
+
+
+def write_file(path: Path, values) -> None:
+    """An array as .npy or .csv, written aside and renamed, so that a failure leaves nothing behind."""
+    import numpy as np
+
+    from .files import file_aside
+
+    with file_aside(path) as file:
+        if path.suffix == ".csv":
+            np.savetxt(file, values, delimiter=",", fmt="%.9g")
+        else:
+            np.save(file, values)
+
+
+def tell(result, as_json: bool, text) -> None:
+    """The command's result on stdout: JSON for programs, else what `text()` gives."""
+    print(json.dumps(result, default=str) if as_json else text())
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------ main
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; 0 where it worked, 1 where it failed, 2 where it was called wrongly, 130 after Ctrl-C."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
+    tokens = [token for token in tokens if token != "--debug"]
+    try:
+        tokens = with_config(tokens)
+        app(tokens or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        note(f"isthmus: {' '.join(str(error).split())}\nSee: isthmus --help")
+        return 2
+    except KeyboardInterrupt:
+        note("isthmus: stopped; nothing was written.")
+        return 130
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
+        if debug:
+            raise
+        note(f"isthmus: {error}")
+        return 1
+    return 0
+
+
+def with_config(tokens: list[str]) -> list[str]:
+    """Takes `--config file.yaml` out of the tokens and reads it: `fit: {n-components: 8}` stands for `fit -n 8`."""
+    if "--config" not in tokens:
+        return tokens
+    place = tokens.index("--config")
+    if place + 1 == len(tokens):
+        raise ValueError("--config needs the path of a .yaml file.")
+    app.config = (Yaml(tokens[place + 1], must_exist=True),)
+    return tokens[:place] + tokens[place + 2 :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

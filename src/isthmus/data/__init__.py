@@ -1,0 +1,93 @@
+"""Data in, data back: one schema for each kind of data, and the front door that tells the kinds apart."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+from torch import Tensor
+
+from .images import SUFFIXES, Images, read_folder, read_picture
+from .schema import Rows, Schema
+from .vectors import Vectors
+
+KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "images": Images}
+
+__all__ = ["KINDS", "Images", "Rows", "Schema", "Vectors", "kind_of", "open_data", "read_path"]
+
+
+def open_data(X, kind: str = "auto"):
+    """`X` ready to be checked, and the kind it is: a path is read, a kind that is not given is guessed where certain."""
+    if kind != "auto" and kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is not known. Choose one of {', '.join(map(repr, KINDS))}, or 'auto'.")
+    if isinstance(X, str | Path):
+        X = read_path(X)[0]
+    return X, kind_of(X) if kind == "auto" else kind
+
+
+def kind_of(X) -> str:
+    """The kind of data that `X` is; asks where there is more than one answer."""
+    if sparse.issparse(X) or not hasattr(X, "shape"):
+        return "images" if isinstance(X, list | tuple) and len(X) and getattr(X[0], "ndim", 0) in (2, 3) else "vectors"
+    shape, ndim = tuple(X.shape), len(X.shape)
+    if ndim <= 2:
+        return "vectors"
+    whole = str(X.dtype).removeprefix("torch.") in ("uint8", "uint16")
+    if (ndim == 3 and whole) or (ndim == 4 and shape[-1] in (1, 3, 4)):
+        return "images"
+    raise ValueError(
+        f"X has shape {shape} and dtype {X.dtype}, which could be more than one kind of data. Say which: kind='images' for "
+        "pictures (n, height, width[, channels]), or flatten the samples to (n, columns)."
+    )
+
+
+def read_path(path) -> tuple[np.ndarray, list[str] | None]:
+    """The data at a path: a folder of pictures or one picture (with the names), a .npy array or a .csv of numbers."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist. Give a folder of pictures, a picture, a .npy array or a .csv file.")
+    if path.is_dir():
+        return read_folder(path)
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return read_picture(path)[None], [path.name]
+    if suffix == ".npy":
+        return read_npy(path), None
+    if suffix == ".csv":
+        return read_csv(path), None
+    raise ValueError(f"{path} ends in {suffix!r}. A folder of pictures, a picture, .npy or .csv can be read.")
+
+
+def read_npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is no .npy array that can be read safely ({error}). Save it with numpy.save.") from error
+
+
+def read_csv(path: Path) -> np.ndarray:
+    """Numbers separated by commas, with or without a line of column names."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline().strip().split(",")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # numpy warns of a file without numbers; here that is an error
+            skip = 0 if all(map(is_number, first)) else 1
+            table = np.loadtxt(path, delimiter=",", skiprows=skip, ndmin=2, encoding="utf-8-sig")
+    except ValueError as error:
+        raise ValueError(f"{path} is not a table of numbers ({error}). Remove or encode the columns of text first.") from error
+    if not table.size:
+        raise ValueError(f"{path} is empty: it holds no rows of numbers. At least one is needed.")
+    return table
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def as_array(X) -> np.ndarray:
+    """A tensor or array as a numpy array on the CPU."""
+    return X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)

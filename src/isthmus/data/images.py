@@ -1,0 +1,138 @@
+"""Images: arrays (n, height, width[, channels]), or a folder of pictures of one size; a sample is a picture."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from .schema import Schema, center_and_scale, chosen_scaling, non_finite
+from .vectors import dtype_name
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
+_TOP = {"uint8": 255.0, "uint16": 65535.0}  # what white is, for pixels that are whole numbers
+
+
+class Images(Schema):
+    """Pictures of one size. Whole-number pixels become [0, 1]; floats outside [0, 1] are standardised as a whole."""
+
+    kind = "images"
+    axes = 2
+
+    def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=np.nan, channels=True):
+        super().__init__(shape, dtype, center, scale, constant)
+        self.channels = channels  # whether the data came with an axis for them
+
+    @classmethod
+    def from_statistics(cls, X, scaling, found):
+        channels, dtype = X.ndim == 4, dtype_name(X)
+        shape = tuple(X.shape[1:]) if channels else (*X.shape[1:], 1)
+        if dtype in _TOP and scaling in ("auto", "minmax", "none"):
+            return cls(shape, dtype, 0.0, _TOP[dtype], channels=channels)
+        low, high, mean = found.low.min(), found.high.max(), found.mean.mean()
+        std = (found.std.square() + (found.mean - mean).square()).mean().sqrt()  # of all pixels together
+        center, scale = center_and_scale(chosen_scaling(scaling, low, high), mean, std, low, high)
+        return cls(shape, dtype, center, scale, channels=channels)
+
+    @classmethod
+    def check(cls, X):
+        X = X.detach() if isinstance(X, Tensor) else stacked(X)
+        if X.ndim not in (3, 4) or 0 in X.shape:
+            raise ValueError(
+                f"Images come as (n, height, width) or (n, height, width, channels), one or more; got shape {tuple(X.shape)}."
+            )
+        kind = X.dtype.is_floating_point if isinstance(X, Tensor) else X.dtype.kind == "f"
+        if not kind and dtype_name(X) not in _TOP:
+            raise ValueError(f"Pixels must be uint8, uint16 or floats, got {dtype_name(X)}. Convert them: X.astype('uint8').")
+        if bad := non_finite(X):
+            raise ValueError(f"Input X contains NaN or infinity ({bad} pixels). Remove or fill these pictures first.")
+        return X.float() if X.dtype in (torch.float16, torch.bfloat16) else X.astype(np.float32) if X.dtype == np.float16 else X
+
+    def check_shape(self, X) -> None:
+        shape = tuple(X.shape[1:]) if X.ndim == 4 else (*X.shape[1:], 1)
+        if shape != self.shape:
+            raise ValueError(
+                f"X has pictures of {describe(shape)}, but this model was trained on {describe(self.shape)}. Its code "
+                "has a fixed size, and so have its pictures: resize or crop them first."
+            )
+
+    def write(self, values: Tensor) -> Tensor:
+        values = super().write(values)
+        if self.dtype in _TOP:
+            values = values.round().clamp(0, _TOP[self.dtype]).to(getattr(torch, self.dtype))
+        return values
+
+    def form(self, values: Tensor) -> Tensor:
+        return values if self.channels else values.squeeze(-1)
+
+    def config(self) -> dict:
+        return super().config() | {"channels": self.channels}
+
+
+def describe(shape) -> str:
+    height, width, channels = shape
+    return f"{height} x {width} pixels and {channels} channel{'s' if channels > 1 else ''}"
+
+
+def stacked(X) -> np.ndarray:
+    """One array from an array or a list of pictures, which must be of one size."""
+    if isinstance(X, np.ndarray):
+        return X
+    pictures = [np.asarray(picture) for picture in X]
+    if not pictures:
+        raise ValueError("No pictures: X is empty. At least one is needed.")
+    sizes = sorted({picture.shape for picture in pictures})
+    if len(sizes) > 1:
+        raise ValueError(
+            f"The pictures have different shapes: {', '.join(map(str, sizes[:4]))}. Resize or crop them to one size."
+        )
+    return np.stack(pictures)
+
+
+# ---------------------------------------------------------------------------------------------------- folders
+
+
+def read_folder(folder: Path) -> tuple[np.ndarray, list[str]]:
+    """All pictures of a folder (and the folders in it) in the order of their names, and those names."""
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"{folder} holds no pictures. Files that end in {', '.join(SUFFIXES)} are looked for.")
+    first = read_picture(files[0])
+    pictures = np.empty((len(files), *first.shape), first.dtype)
+    for place, file in enumerate(files):
+        picture = first if place == 0 else read_picture(file)
+        if picture.shape != first.shape or picture.dtype != first.dtype:
+            raise ValueError(
+                f"{file} is {picture.shape} {picture.dtype}, but {files[0]} is {first.shape} {first.dtype}. "
+                "Resize or convert the pictures to one size and mode."
+            )
+        pictures[place] = picture
+    return pictures, [str(file.relative_to(folder)) for file in files]
+
+
+def read_picture(file: Path) -> np.ndarray:
+    """One picture, upright, as (height, width) or (height, width, channels)."""
+    try:
+        with Image.open(file) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode == "I;16":
+                return np.asarray(image).astype(np.uint16)
+            return np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{file} is no picture that can be read ({error}). Remove or replace it.") from error
+
+
+def write_folder(pictures: np.ndarray, names: list[str], folder: Path) -> None:
+    """Pictures as .png files under their names; floats in [0, 1] are written as 8 bits."""
+    for picture, name in zip(pictures, names, strict=True):
+        file = Path(folder) / Path(name).with_suffix(".png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(as_bytes(picture)).save(file)
+
+
+def as_bytes(picture: np.ndarray) -> np.ndarray:
+    """A picture whose floats in [0, 1] have become 8 bits, without a lone channel axis."""
+    if picture.dtype.kind == "f":
+        picture = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    return picture[..., 0] if picture.ndim == 3 and picture.shape[-1] == 1 else picture

@@ -1,0 +1,256 @@
+"""A schema says what one sample is and turns samples into the tensors a network reads, and back.
+
+It is learnt in `fit` and stored in the model: what was scaled on the way in is unscaled on the way out. Parts read its
+`kind`, `shape` (channels last) and `axes` (how many leading axes of the shape are space); the rest is for this folder.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+SCALINGS = ("auto", "none", "standard", "minmax")
+_CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
+
+
+class Schema:
+    """What one sample is, both ways.
+
+    shape : of one sample, channels last;   dtype : of the data that was learnt from, as numpy names it
+    center, scale : numbers that broadcast against the shape; scaled = (x - center) / scale
+    constant : the value of every column that never changed, NaN for the others; it is written back exactly
+    """
+
+    kind = ""
+    axes = 0
+    columns = None  # every value is a number
+    missing = False  # and none is missing
+    statistics: "Statistics | None" = None
+
+    def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
+        self.shape = tuple(shape)
+        self.dtype = str(dtype)
+        self.center, self.scale, self.constant = (torch.as_tensor(v, dtype=torch.float64) for v in (center, scale, constant))
+
+    # -------------------------------------------------------------------------------------------------- in
+
+    @classmethod
+    def learn(cls, X, scaling="auto", weight=None) -> "Schema":
+        """The schema of checked data `X`; `weight` (n_samples,) says how much each sample counts."""
+        found = statistics(X, weight)
+        schema = cls.from_statistics(X, scaling, found)
+        schema.statistics = found
+        return schema
+
+    @classmethod
+    def from_statistics(cls, X, scaling: str, found: "Statistics") -> "Schema":
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, X):
+        """`X` as an array, tensor or CSR matrix of finite numbers of the right form; clear errors otherwise."""
+        raise NotImplementedError
+
+    def read(self, X) -> "Rows":
+        """Rows of `X`, which must have the form this schema was learnt from."""
+        X = self.check(X)
+        self.check_shape(X)
+        return Rows(self, X)
+
+    def check_shape(self, X) -> None:
+        raise NotImplementedError
+
+    def scaled(self, values: Tensor, dtype=torch.float32) -> Tensor:
+        """Values as the network sees them. Float64 is scaled before it is rounded, so large offsets cost no precision."""
+        if self.is_identity:
+            return values.to(dtype)
+        wide = values if values.dtype == torch.float64 else values.to(dtype)
+        center, scale = (v.to(wide) for v in (self.center, self.scale))
+        return ((wide - center) / scale).to(dtype)
+
+    def scaled_mean(self) -> Tensor:
+        """The mean sample, as the network sees it, in float64."""
+        return self.scaled(self.learnt.mean, torch.float64).reshape(self.shape)
+
+    def scaled_range(self) -> tuple[float, float]:
+        """The least and the greatest value, as the network sees them."""
+        low, high = self.scaled(self.learnt.low, torch.float64).min(), self.scaled(self.learnt.high, torch.float64).max()
+        return float(low), float(high)
+
+    def spread(self) -> float:
+        """The root mean variance of the features, as the network sees them: 1 where they are standardised."""
+        return float((self.learnt.std / self.scale).square().mean().sqrt())
+
+    @property
+    def learnt(self) -> "Statistics":
+        """What was measured of the data that this schema was learnt from."""
+        if self.statistics is None:
+            raise ValueError("Statistics are there while a model is fitted; they are not stored.")
+        return self.statistics
+
+    @property
+    def is_identity(self) -> bool:
+        return bool((self.center == 0).all() and (self.scale == 1).all())
+
+    # ------------------------------------------------------------------------------------------------- out
+
+    def unscaled(self, values: Tensor) -> Tensor:
+        """The inverse of `scaled`, in data units; columns that never changed get their value back exactly."""
+        if not self.is_identity:
+            values = values * self.scale.to(values) + self.center.to(values)
+        fixed = ~torch.isnan(self.constant)
+        if fixed.any():
+            constant = self.constant.to(values)
+            values = torch.where(fixed.to(values.device), constant, values)
+        return values
+
+    def form(self, values: Tensor) -> Tensor:
+        """Values of (n, *shape) with the axes that the data came with."""
+        return values
+
+    def write(self, values: Tensor) -> Tensor:
+        """Scaled values in the form the data came in."""
+        return self.form(self.unscaled(values))
+
+    # ----------------------------------------------------------------------------------------------- files
+
+    def config(self) -> dict:
+        return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"center": self.center, "scale": self.scale, "constant": self.constant}
+
+    @classmethod
+    def restore(cls, config: dict, tensors: dict[str, Tensor]) -> "Schema":
+        rest = {k: v for k, v in config.items() if k not in ("kind", "shape", "dtype")}
+        return cls(config["shape"], config["dtype"], **tensors, **rest)
+
+
+class Rows:
+    """Samples that can be taken by index or in blocks, as `Data` tensors are made of: scaled, on the device, dense.
+
+    Values stay as they came (uint8 pixels take a quarter of the memory) until they are taken; `resident` moves them to the
+    device, and scales floats once and for all.
+    """
+
+    def __init__(self, schema: Schema, values, dtype=torch.float32, device="cpu", ready=False):
+        self.schema, self.values = schema, values
+        self.dtype, self.device, self.ready = dtype, device, ready
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    def to(self, dtype, device) -> "Rows":
+        return Rows(self.schema, self.values, dtype, device, self.ready)
+
+    def resident(self) -> "Rows":
+        """All on the device, floats scaled in advance; for training, where each sample is read many times."""
+        if self.ready or sparse.issparse(self.values):
+            return self
+        values = tensor_of(self.values)
+        if values.dtype != torch.uint8:
+            scaled = torch.cat([self.schema.scaled(part, self.dtype) for part in values.split(8192)])
+            return Rows(self.schema, scaled.view(-1, *self.schema.shape).to(self.device), self.dtype, self.device, ready=True)
+        return Rows(self.schema, values.to(self.device), self.dtype, self.device)
+
+    def take(self, index: Tensor) -> Tensor:
+        """(len(index), *shape), the samples at `index`."""
+        if sparse.issparse(self.values):
+            return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
+        values = tensor_of(self.values)
+        return self._finish(values.index_select(0, index.to(values.device)))
+
+    def block(self, start: int, stop: int) -> Tensor:
+        """(stop - start, *shape), consecutive samples."""
+        part = self.values[start:stop]
+        return self._finish(torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part))
+
+    def subset(self, index: Tensor) -> "Rows":
+        index = index.cpu()
+        values = self.values[index.to(self.values.device)] if isinstance(self.values, Tensor) else self.values[index.numpy()]
+        return Rows(self.schema, values, self.dtype, self.device, self.ready)
+
+    def blocks(self, size: int):
+        for start in range(0, len(self), size):
+            yield self.block(start, min(start + size, len(self)))
+
+    def _finish(self, values: Tensor) -> Tensor:
+        if self.ready:
+            return values.to(self.device, self.dtype)
+        if not values.is_floating_point():
+            values = values.to(self.device)  # whole numbers travel small; float64 is scaled before it meets a device without it
+        return self.schema.scaled(values, self.dtype).to(self.device).reshape(-1, *self.schema.shape).contiguous()
+
+
+def tensor_of(values) -> Tensor:
+    """An array as a tensor without a copy where that is safe (torch must not be handed memory it may not write)."""
+    if isinstance(values, Tensor):
+        return values
+    values = np.asarray(values)
+    if not values.flags.writeable or any(step < 0 for step in values.strides) or not values.dtype.isnative:
+        values = np.array(values, dtype=values.dtype.newbyteorder("="))
+    return torch.from_numpy(values)
+
+
+@dataclass
+class Statistics:
+    """Of every feature, over samples that count by weight, in data units and float64; of shape (*shape,)."""
+
+    mean: Tensor
+    std: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def statistics(X, weight=None) -> Statistics:
+    """Reads the data once, a few rows at a time; the variance is taken about the first rows' mean, so that it stays exact."""
+    rows = max(1, _CHUNK // max(1, math.prod(X.shape[1:])))
+    weight = None if weight is None else torch.as_tensor(weight, dtype=torch.float64)
+    total: float = X.shape[0] if weight is None else float(weight.sum())
+    shift = dense(X[:rows]).mean(0)
+    first, square = torch.zeros_like(shift, dtype=torch.float64), torch.zeros_like(shift, dtype=torch.float64)
+    low, high = torch.full_like(first, torch.inf), torch.full_like(first, -torch.inf)
+    for start in range(0, X.shape[0], rows):
+        part = dense(X[start : start + rows])
+        low, high = torch.minimum(low, part.amin(0)), torch.maximum(high, part.amax(0))
+        away = part - shift
+        counted = away if weight is None else away * weight[start : start + rows].view(-1, *[1] * (away.ndim - 1)).to(away)
+        first += counted.sum(0)
+        square += (counted * away).sum(0)
+    offset = first / total
+    return Statistics(shift + offset, (square / total - offset.square()).clamp_min(0).sqrt(), low, high)
+
+
+def dense(X) -> Tensor:
+    """A few rows as floats on the CPU."""
+    X = tensor_of(X.toarray() if sparse.issparse(X) else X).cpu()
+    return X if X.dtype in (torch.float32, torch.float64) else X.float()
+
+
+def chosen_scaling(scaling: str, low: float, high: float) -> str:
+    """What "auto" stands for: data already in [0, 1] stays as it is, other data is standardised."""
+    if scaling not in SCALINGS:
+        raise ValueError(f"scale={scaling!r} is not known. Choose one of {', '.join(map(repr, SCALINGS))}.")
+    if scaling != "auto":
+        return scaling
+    return "none" if low >= 0 and high <= 1 else "standard"
+
+
+def center_and_scale(scaling: str, mean: Tensor, std: Tensor, low: Tensor, high: Tensor):
+    """The numbers behind `scaled = (x - center) / scale`; where nothing varies the scale is one."""
+    if scaling == "none":
+        return 0.0, 1.0
+    center, scale = (mean, std) if scaling == "standard" else (low, high - low)
+    return center, torch.where(high > low, scale, torch.ones_like(scale))
+
+
+def non_finite(X) -> int:
+    """How many values are NaN or infinite; integers never are."""
+    if isinstance(X, Tensor):
+        return int((~torch.isfinite(X)).sum()) if X.is_floating_point() else 0
+    if X.dtype.kind != "f" or np.isfinite(X.sum(dtype=np.float64)):
+        return 0
+    return int((~np.isfinite(X)).sum())

@@ -1,0 +1,57 @@
+"""Vectors: a 2-D array, tensor, CSR matrix or frame of numbers; a sample is a row."""
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils.validation import check_array
+from torch import Tensor
+
+from .schema import Schema, center_and_scale, chosen_scaling, non_finite
+
+
+class Vectors(Schema):
+    """Rows of numbers. Data in [0, 1] stays as it is; other columns are brought to mean zero and variance one."""
+
+    kind = "vectors"
+    axes = 0
+
+    @classmethod
+    def from_statistics(cls, X, scaling, found):
+        low, high = found.low, found.high
+        chosen = chosen_scaling(scaling, low.min(), high.max())
+        center, scale = center_and_scale(chosen, found.mean, found.std, low, high)
+        if chosen != "none":
+            center = torch.where(high > low, center, low)  # a constant column's mean is rounded, its value is not
+        return cls(X.shape[1:], dtype_name(X), center, scale, torch.where(high > low, torch.full_like(low, torch.nan), low))
+
+    @classmethod
+    def check(cls, X):
+        if isinstance(X, Tensor):
+            return cls._check_tensor(X)
+        if isinstance(X, list | tuple) and not len(X):
+            raise ValueError("X is empty: 0 samples. At least one is needed.")
+        return check_array(
+            X, dtype=[np.float64, np.float32, np.uint8], accept_sparse="csr", input_name="X", estimator="Autoencoder"
+        )
+
+    @classmethod
+    def _check_tensor(cls, X: Tensor) -> Tensor:
+        X = X.detach()
+        if X.ndim != 2 or 0 in X.shape:
+            raise ValueError(f"Expected a 2-D tensor of (n_samples, n_features) with at least one of each, got {tuple(X.shape)}.")
+        if bad := non_finite(X):
+            raise ValueError(f"Input X contains NaN or infinity ({bad} values). Remove or fill these rows first.")
+        return X if X.dtype in (torch.float32, torch.float64, torch.uint8) else X.float()
+
+    def check_shape(self, X) -> None:
+        if X.shape[1] != self.shape[0]:
+            raise ValueError(f"X has {X.shape[1]} features, but Autoencoder is expecting {self.shape[0]} features as input.")
+
+    @property
+    def constant_columns(self) -> list[int]:
+        return torch.nonzero(~torch.isnan(self.constant)).flatten().tolist()
+
+
+def dtype_name(X) -> str:
+    """The data's dtype as numpy names it."""
+    return str(X.dtype).removeprefix("torch.") if not sparse.issparse(X) else str(X.data.dtype)

@@ -1,0 +1,61 @@
+"""Files and folders that are written whole or not at all: aside first, then renamed into place."""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def folder_aside(path: Path, replace: bool = False):
+    """A folder to fill beside `path`, renamed into its place when the block ends well; else everything is as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    old = aside.with_name(f"{aside.name}.old")
+    try:
+        yield aside
+        flush(aside)
+        os.chmod(aside, 0o777 & ~current_umask())
+        if path.exists() and replace:
+            path.rename(old)
+        try:
+            aside.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def file_aside(path: Path):
+    """An open binary file beside `path`, renamed into its place when the block ends well; else everything is as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~current_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def flush(folder: Path) -> None:
+    """Makes sure that the files have reached the disk before a rename makes them count."""
+    for file in (f for f in folder.rglob("*") if f.is_file()):
+        with open(file, "rb") as opened:
+            os.fsync(opened.fileno())
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

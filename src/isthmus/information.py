@@ -1,0 +1,77 @@
+"""What `isthmus info` tells: what a model is made of, and how data would be read before anyone trains on it."""
+
+from pathlib import Path
+
+from . import datasets
+from .data import KINDS, open_data
+from .network import layers_of
+from .saving import load, read_config
+
+
+def about_model(path: Path) -> dict:
+    """Layers, shapes, parameters and sizes of the model folder `path`."""
+    config = read_config(path)
+    try:
+        model = load(path)
+    except ValueError as error:
+        if "which is yours" not in str(error):
+            raise
+        return {"model": str(path), **config["fitted"], "note": str(error)}
+    parameters = sum(p.numel() for p in model.network_.parameters())
+    return {
+        "model": str(path),
+        "isthmus": config["isthmus"],
+        "format": config["format"],
+        "estimator": " ".join(repr(model).split()),
+        "data": f"{model.schema_.kind} of shape {model.schema_.shape}, {model.schema_.dtype}",
+        "loss": str(model.loss_),
+        "code_shape": list(model.code_shape_),
+        "parameters": parameters,
+        "bytes": sum(f.stat().st_size for f in path.iterdir()),
+        "epochs": model.n_iter_,
+        "last_epoch": model.history_[-1],
+        "layers": layers(model),
+        **constant_columns(model.schema_),
+    }
+
+
+def about_data(what: str) -> dict:
+    """The kind, shape, type, range and scaling that `fit` would find."""
+    X = datasets.load(what)[0] if datasets.is_name(what) else what
+    X, kind = open_data(X)
+    X = KINDS[kind].check(X)
+    schema = KINDS[kind].learn(X)
+    return {
+        "data": what,
+        "kind": kind,
+        "samples": int(X.shape[0]),
+        "shape": list(schema.shape),
+        "dtype": schema.dtype,
+        "least": float(schema.learnt.low.min()),
+        "greatest": float(schema.learnt.high.max()),
+        "scaling": "none" if schema.is_identity else "each column" if schema.center.ndim else "all pixels alike",
+        **constant_columns(schema),
+    }
+
+
+def layers(model) -> list[dict]:
+    """Every layer in the order the data meets it: its name, kind, output shape and number of parameters."""
+    return layers_of(model.network_)
+
+
+def constant_columns(schema) -> dict:
+    """The columns that never change, which come back exactly as they were."""
+    columns = getattr(schema, "constant_columns", [])
+    return {"constant_columns": columns} if columns else {}
+
+
+def as_text(facts: dict) -> str:
+    """The facts, a line each, and the layers as a table."""
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if name != "layers"]
+    if "layers" in facts:
+        rows = [("layer", "kind", "output", "parameters")]
+        rows += [(r["layer"], r["kind"], " x ".join(map(str, r["output"])), f"{r['parameters']:,}") for r in facts["layers"]]
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines += [""] + ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Muon: momentum whose matrices are brought close to orthogonal before they are applied; Adam for the rest."""
+
+import torch
+from torch import Tensor
+
+# Newton-Schulz quintics, one triple (a, b, c) a step: greedily minimax for singular values in [0.02, 1] after scaling by a
+# tight bound on the largest ("Polar Express", Amsel et al. 2025). Three steps do about what five of the usual ones do.
+_QUINTICS = ((7.7110, -22.1138, 16.2487), (3.2153, -2.4112, 0.5013), (2.2183, -1.5940, 0.4107))
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """About the nearest (semi-)orthogonal matrices: (count, m, n) with m <= n, each U S V' becomes about U V'; zero stays.
+
+    A Newton-Schulz step X <- a X + b (X X') X + c (X X')^2 X multiplies X from the left by a polynomial of its Gram matrix
+    X X', so the steps are gathered in one m x m matrix: the wide factor is read twice instead of twice a step.
+    """
+    matrices = matrices / matrices.abs().amax((-2, -1), keepdim=True).clamp_min(1e-30)  # or squares of small ones underflow
+    gram = matrices @ matrices.mT  # (count, m, m)
+    square = gram @ gram
+    bound = 1.01 * square.square().sum((-2, -1), keepdim=True).sqrt().sqrt() + 1e-30  # at least the largest eigenvalue
+    gram, square = gram / bound, square / bound / bound
+    left = factor = gram
+    for step, (a, b, c) in enumerate(_QUINTICS):
+        if step:
+            gram = gram @ factor @ factor  # polynomials of one matrix commute
+            square = gram @ gram
+        factor = b * gram + c * square
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        left = factor @ left if step else factor
+    return (left / bound.sqrt()) @ matrices
+
+
+class Muon:
+    """Muon for weights of two and more axes, Adam for the rest (Jordan et al. 2024, "Muon").
+
+        m <- beta m + (1 - beta) g
+        W <- (1 - lr weight_decay) W - lr * 0.2 sqrt(max(rows, columns)) * orthogonalise(beta m + (1 - beta) g)
+
+    The factor gives updates of the root mean square that Adam's have (Liu et al. 2025), so one rate serves both. Kernels
+    are read as matrices of (channels out, everything else). Matrices of one shape are done together. This is no
+    `torch.optim.Optimizer`: making one imports the compiler, which takes longer than many a fit.
+
+    Parameters
+    ----------
+    parameters : of a network
+    learning_rate : float; step size of both, may be changed between steps
+    weight_decay : float; decoupled, for the matrices
+    momentum : float, default 0.9
+    betas, eps : of Adam
+    """
+
+    def __init__(self, parameters, learning_rate, weight_decay=0.0, momentum=0.9, betas=(0.9, 0.99), eps=1e-8):
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.momentum, self.betas, self.eps = momentum, betas, eps
+        self.moments = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = {i: torch.zeros_like(p) for i, p in enumerate(self.parameters) if p.ndim < 2}
+        self.steps = 0
+
+    def zero_grad(self) -> None:
+        for p in self.parameters:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        self.steps += 1
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for i, p in enumerate(self.parameters):
+            if p.grad is not None:
+                by_shape.setdefault(tuple(sorted((p.shape[0], p[0].numel()))) if p.ndim > 1 else (), []).append(i)
+        for shape, group in by_shape.items():
+            (self._matrix_step if shape else self._vector_step)(group)
+
+    def _matrix_step(self, group: list[int]) -> None:
+        updates = []
+        for i in group:
+            gradient: Tensor = self.parameters[i].grad  # type: ignore[assignment]
+            self.moments[i].lerp_(gradient, 1 - self.momentum)
+            updates.append(wide(torch.lerp(gradient, self.moments[i], self.momentum)))
+        for i, update in zip(group, orthogonalise(torch.stack(updates)), strict=True):
+            p = self.parameters[i]
+            if self.weight_decay:
+                p.mul_(1 - self.learning_rate * self.weight_decay)
+            tall = p.shape[0] > p[0].numel()
+            p.add_((update.mT if tall else update).reshape(p.shape), alpha=-self.learning_rate * 0.2 * max(update.shape) ** 0.5)
+
+    def _vector_step(self, group: list[int]) -> None:
+        (beta1, beta2), gradients = self.betas, [self.parameters[i].grad for i in group]
+        means, squares = [self.moments[i] for i in group], [self.squares[i] for i in group]
+        torch._foreach_lerp_(means, gradients, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+        scale = torch._foreach_sqrt(squares)
+        torch._foreach_mul_(scale, (1 - beta2**self.steps) ** -0.5)
+        torch._foreach_add_(scale, self.eps)
+        rate = -self.learning_rate / (1 - beta1**self.steps)
+        torch._foreach_addcdiv_([self.parameters[i] for i in group], means, scale, rate)
+
+
+class Adam:
+    """PyTorch's fused AdamW behind the same three names (Kingma & Ba 2015; Loshchilov & Hutter 2019)."""
+
+    def __init__(self, parameters, learning_rate, weight_decay=0.0, betas=(0.9, 0.99), eps=1e-8):
+        self.learning_rate = learning_rate
+        self.inner = torch.optim.AdamW(parameters, learning_rate, betas, eps, weight_decay, fused=True)
+
+    def zero_grad(self) -> None:
+        self.inner.zero_grad()
+
+    def step(self) -> None:
+        for group in self.inner.param_groups:
+            group["lr"] = self.learning_rate
+        self.inner.step()
+
+
+def wide(matrix: Tensor) -> Tensor:
+    """As a matrix (first axis, everything else), turned so that it has no more rows than columns."""
+    matrix = matrix.reshape(matrix.shape[0], -1)
+    return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
+
+
+OPTIMIZERS = {"muon": Muon, "adam": Adam}

@@ -1,0 +1,340 @@
+"""Architectures: the pair of networks that read and write one kind of data.
+
+An architecture sees floats with channels last and nothing else. It offers, in the order of use,
+    build_encoder(input_shape, axes, n_components) -> hidden_shape    axes: how many leading axes of the shape are space
+    encode(values, length=None) -> hidden, side, length               side: what only the decoder may read, or None
+    build_decoder(code_shape, output_shape, axes)
+    decode(code) -> output                                            (batch, *output_shape)
+    start(output)                                                     makes the untrained decoder answer with `output`
+It says in `side_paths` whether its decoder reads `Code.side`, so that a bare code cannot be decoded, and in `halves` which
+of its modules belong to the encoder and which to the decoder.
+"""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import Code, Part
+
+ACTIVATIONS = {
+    "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softplus": nn.Softplus,
+}  # fmt: skip
+
+
+def activation_of(name: str | None) -> nn.Module:
+    """The activation with that name; None is linear."""
+    if name is None:
+        return nn.Identity()
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation={name!r} is not known. Choose one of {', '.join(map(repr, ACTIVATIONS))}, or None.")
+    return ACTIVATIONS[name]()
+
+
+def whole_numbers(name: str, values) -> tuple[int, ...]:
+    """`values`, an int or several, as a tuple; refuses what is not a positive whole number."""
+    listed = tuple(values) if isinstance(values, list | tuple) else (values,)
+    if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in listed):
+        raise ValueError(f"{name}={values!r}: positive whole numbers are expected, such as {name}=(128, 64).")
+    return listed
+
+
+# ------------------------------------------------------------------------------------------------------ dense
+
+
+class Dense(Part):
+    """Fully connected layers that taper towards the code; the decoder mirrors them.
+
+        h_0 = x,   h_i = activation(W_i h_(i-1) + b_i)
+
+    Parameters
+    ----------
+    hidden : "auto", int or sequence of int, default "auto"
+        Nodes of each hidden layer of the encoder, first to last; the decoder has the same, last to first. "auto" makes
+        `layers` of them that halve towards the code: 128 and 64 for codes of up to 32. () leaves a linear map.
+    layers : int, default 2
+        How many hidden layers "auto" makes.
+    activation : str or None, default "silu"
+        One of relu, silu, gelu, elu, leaky_relu, tanh, sigmoid, softplus; None makes the network linear.
+    bypass : bool, default True
+        The code also sees the input itself, and the output the code itself: the network is a linear autoencoder plus what
+        the hidden layers add. It learns faster and, on few samples, does not fall behind PCA. The classic nets have none.
+
+    >>> Dense(hidden=(128, 64)).build_encoder((784,), axes=0, n_components=32)         # 64, and the input behind it
+    (848,)
+    """
+
+    side_paths = False
+    halves = {"encoder": ("encoder",), "decoder": ("decoder", "head")}
+
+    def __init__(self, hidden="auto", layers=2, activation="silu", bypass=True):
+        super().__init__()
+        self.hidden = hidden
+        self.layers = layers
+        self.activation = activation
+        self.bypass = bypass
+
+    def build_encoder(self, input_shape, axes, n_components):
+        width = math.prod(input_shape)
+        self.widths = self._widths(width, n_components)
+        self.encoder = self._layers((width, *self.widths))
+        return (self._with_bypass(width, (self.widths or (width,))[-1]),)
+
+    def build_decoder(self, code_shape, output_shape, axes):
+        self.output_shape = tuple(output_shape)
+        widths = (math.prod(code_shape), *reversed(self.widths))
+        self.decoder = self._layers(widths)
+        self.head = nn.Linear(self._with_bypass(widths[0], widths[-1]), math.prod(output_shape))
+
+    def encode(self, values: Tensor, length=None):
+        return self._through(self.encoder, values.flatten(1)), None, None
+
+    def decode(self, code: Code) -> Tensor:
+        return self.head(self._through(self.decoder, code.z.flatten(1))).view((-1, *self.output_shape))
+
+    @torch.no_grad()
+    def start(self, output: Tensor) -> None:
+        self.head.bias.copy_(output.flatten())
+
+    def _with_bypass(self, source: int, hidden: int) -> int:
+        return hidden + source if self.bypass and self.widths else hidden
+
+    def _through(self, layers: nn.Module, x: Tensor) -> Tensor:
+        """The last hidden activation, and behind it what came in."""
+        return torch.cat([layers(x), x], dim=1) if self.bypass and self.widths else layers(x)
+
+    def _widths(self, width: int, n_components: int | None) -> tuple[int, ...]:
+        if not isinstance(self.hidden, str) or self.hidden != "auto":
+            return whole_numbers("hidden", self.hidden)
+        whole_numbers("layers", self.layers)
+        return taper(n_components or max(width // 10, 1), self.layers)
+
+    def _layers(self, widths) -> nn.Sequential:
+        return nn.Sequential(*[m for a, b in pairwise(widths) for m in (nn.Linear(a, b), activation_of(self.activation))])
+
+
+def taper(n_components: int, layers: int) -> tuple[int, ...]:
+    """Widths of `layers` hidden layers that halve towards the code; the last is 64, or twice the code where that is more.
+
+    >>> taper(32, 2), taper(100, 3)
+    ((128, 64), (800, 400, 200))
+    """
+    return tuple(max(64, 2 * n_components) * 2**i for i in reversed(range(layers)))
+
+
+# ------------------------------------------------------------------------------------------------ convolution
+
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_UNPOOL = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
+
+
+def pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Halves every space axis of (batch, channels, *space) by the maximum of 2-wide windows, and remembers their places."""
+    return _POOL[x.ndim - 2](x, 2, ceil_mode=True, return_indices=True)
+
+
+def unpool(x: Tensor, places: Tensor, size) -> Tensor:
+    """Puts every maximum back in its place, with zeros elsewhere (Zeiler & Fergus 2014); `size`: the space to fill."""
+    return _UNPOOL[x.ndim - 2](x, places, [2] * (x.ndim - 2), output_size=list(size))
+
+
+def upsample(x: Tensor, size) -> Tensor:
+    """Fills every 2-wide window of a space of `size` with the value it came from."""
+    for axis, length in enumerate(size, start=2):
+        x = x.repeat_interleave(2, dim=axis).narrow(axis, 0, length)
+    return x
+
+
+class Conv(Part):
+    """Convolutions that halve the space stage by stage; the decoder doubles it again, to exactly the size that came in.
+
+    Each stage is a convolution and an activation. `down` says how the space is halved, `up` how it is doubled:
+
+    - down="pool": max-pooling of 2-wide windows.          down="stride": the convolution itself moves by two.
+    - up="unpool": each maximum goes back to its place, with zeros elsewhere, then a convolution. The decoder needs the
+      places, so a bare code cannot be decoded. Needs down="pool".
+    - up="upsample": each value fills its window, then a convolution.
+    - up="transpose": a transposed convolution of stride two.
+
+    Parameters
+    ----------
+    channels : "auto", int or sequence of int, default "auto"
+        Channels after each stage; "auto" doubles from 32, with as many stages as leave at least four pixels a side.
+    kernel : int, default 3
+        Width of the kernels in every space axis; odd.
+    down : "stride" or "pool", default "stride"
+    up : "transpose", "upsample" or "unpool", default "transpose"
+    activation : str or None, default "silu"
+
+    >>> Conv((16, 8), down="pool", up="unpool").build_encoder((28, 27, 1), axes=2, n_components=None)
+    (7, 7, 8)
+
+    Source: Masci et al. 2011, "Stacked convolutional auto-encoders for hierarchical feature extraction".
+    """
+
+    halves = {"encoder": ("encoder",), "decoder": ("decoder", "widen")}
+
+    def __init__(self, channels="auto", kernel=3, down="stride", up="transpose", activation="silu"):
+        super().__init__()
+        self.channels = channels
+        self.kernel = kernel
+        self.down = down
+        self.up = up
+        self.activation = activation
+
+    @property
+    def side_paths(self):
+        return self.up == "unpool"
+
+    def build_encoder(self, input_shape, axes, n_components):
+        self._check(input_shape, axes)
+        *space, channels = input_shape
+        self.stages = (channels, *self._channels(space))  # channels before and after each stage
+        self.sizes = [tuple(space)]  # space before and after each stage
+        for _ in self.stages[1:]:
+            self.sizes.append(tuple(math.ceil(n / 2) for n in self.sizes[-1]))
+        stride = 2 if self.down == "stride" else 1
+        self.act = activation_of(self.activation)
+        self.encoder = nn.ModuleList(self._conv(_CONV[axes], a, b, stride) for a, b in pairwise(self.stages))
+        return (*self.sizes[-1], self.stages[-1])
+
+    def build_decoder(self, code_shape, output_shape, axes):
+        if tuple(output_shape[:-1]) != self.sizes[0]:
+            raise ValueError(
+                f"The target's size {tuple(output_shape[:-1])} differs from the source's {self.sizes[0]}, but a "
+                "convolutional network keeps the size. Give a target of the source's size, or use Dense."
+            )
+        self.map_shape = (*self.sizes[-1], self.stages[-1])
+        self.widen: nn.Module = nn.Identity()
+        if tuple(code_shape) != self.map_shape:
+            self.widen = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(code_shape), math.prod(self.map_shape)), self.act)
+        layer, stride = (_TRANSPOSED[axes], 2) if self.up == "transpose" else (_CONV[axes], 1)
+        widths = (output_shape[-1], *self.stages[1:])
+        self.decoder = nn.ModuleList(self._conv(layer, b, a, stride) for a, b in reversed(list(pairwise(widths))))
+
+    def encode(self, values: Tensor, length=None):
+        x, side = values.movedim(-1, 1), []  # (batch, channels, *space)
+        for conv in self.encoder:
+            x = self.act(conv(x))
+            if self.down == "pool":
+                x, places = pool(x)
+                side.append(places)
+        return x.movedim(1, -1), side if self.side_paths else None, None
+
+    def decode(self, code: Code) -> Tensor:
+        x = self.widen(code.z).reshape(-1, *self.map_shape).movedim(-1, 1)
+        sizes, places = reversed(self.sizes[:-1]), code.side or []
+        for stage, (layer, size) in enumerate(zip(self.decoder, sizes, strict=True)):
+            if stage:
+                x = self.act(x)
+            if self.up == "transpose":
+                x = layer(x, output_size=list(size))
+            else:
+                x = layer(upsample(x, size) if self.up == "upsample" else unpool(x, places[-1 - stage], size))
+        return x.movedim(1, -1)
+
+    @torch.no_grad()
+    def start(self, output: Tensor) -> None:
+        last: Any = self.decoder[-1]
+        last.bias.copy_(output.flatten(0, -2).mean(0))
+
+    def _conv(self, layer, source: int, target: int, stride: int) -> nn.Module:
+        conv = layer(source, target, self.kernel, stride=stride, padding=self.kernel // 2)
+        if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):  # channels last is how the data comes, and up to 3x faster
+            conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return conv
+
+    def _channels(self, space) -> tuple[int, ...]:
+        if not isinstance(self.channels, str) or self.channels != "auto":
+            if self.channels in ((), []):
+                raise ValueError("channels=(): at least one stage is expected, such as channels=(32, 64).")
+            return whole_numbers("channels", self.channels)
+        stages = max(1, min(4, int(math.log2(max(min(space) / 4, 1)) + 0.5)))
+        return tuple(min(32 * 2**i, 128) for i in range(stages))
+
+    def _check(self, input_shape, axes) -> None:
+        if axes not in _CONV or len(input_shape) != axes + 1:
+            raise ValueError(
+                f"Conv needs samples with one to three space axes and channels, but a sample has shape {tuple(input_shape)} "
+                "with none. Use architecture='dense', or give images (kind='images')."
+            )
+        if self.down not in ("pool", "stride"):
+            raise ValueError(f"down={self.down!r} is not known. Choose 'stride' or 'pool'.")
+        if self.up not in ("unpool", "upsample", "transpose"):
+            raise ValueError(f"up={self.up!r} is not known. Choose 'transpose', 'upsample' or 'unpool'.")
+        if self.up == "unpool" and self.down != "pool":
+            raise ValueError("up='unpool' puts maxima back in their places, which only down='pool' remembers. Set down='pool'.")
+        if not isinstance(self.kernel, int) or self.kernel < 1 or self.kernel % 2 == 0:
+            raise ValueError(f"kernel={self.kernel!r}: an odd positive width is expected, so that the size is kept.")
+
+
+# ---------------------------------------------------------------------------------------------- your own networks
+
+
+class Modules(Part):
+    """Your own encoder and decoder, any two `nn.Module`s.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        (batch, *shape) to (batch, *hidden_shape), channels last. With `n_components=None` its output is the code;
+        with a number a linear layer of the bottleneck follows.
+    decoder : nn.Module
+        (batch, *code_shape) to (batch, *output_shape), before the loss's own link (logits for "bernoulli").
+
+    A model saved with it asks for the modules on loading: `load(path, parts={"MyEncoder": MyEncoder(), ...})`, by the
+    names of their classes.
+
+    >>> own = Modules(nn.Linear(8, 3), nn.Linear(3, 8))
+    >>> own.build_encoder((8,), axes=0, n_components=None)
+    (3,)
+    """
+
+    side_paths = False
+    halves = {"encoder": ("encoder",), "decoder": ("decoder",)}
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def build_encoder(self, input_shape, axes, n_components):
+        return self._try("encoder", input_shape)
+
+    def build_decoder(self, code_shape, output_shape, axes):
+        shape = self._try("decoder", code_shape)
+        if shape != tuple(output_shape):
+            raise ValueError(
+                f"The decoder turns a code of shape {tuple(code_shape)} into {shape}, but {tuple(output_shape)} is "
+                "expected (channels last). Change its last layer."
+            )
+
+    def encode(self, values: Tensor, length=None):
+        return self.encoder(values), None, None
+
+    def decode(self, code: Code) -> Tensor:
+        return self.decoder(code.z)
+
+    def start(self, output: Tensor) -> None:
+        """Your own decoder starts as you made it."""
+
+    @torch.no_grad()
+    def _try(self, name: str, shape) -> tuple[int, ...]:
+        """The shape of one sample's result, found by running two samples of zeros."""
+        try:
+            result = getattr(self, name)(torch.zeros(2, *shape))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"The {name} ({type(getattr(self, name)).__name__}) failed on an input of shape (2, "
+                f"{', '.join(map(str, shape))}), which it must take: {error}"
+            ) from error
+        return tuple(result.shape[1:])
+
+
+ARCHITECTURES = {"dense": Dense, "conv": Conv}

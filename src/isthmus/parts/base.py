@@ -1,0 +1,157 @@
+"""What all parts share: the records that travel between them, parameters, and the step that losses and penalties see."""
+
+import copy
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+
+from .random import Random
+
+# ---------------------------------------------------------------------------------------------------- records
+
+
+@dataclass
+class Data:
+    """Samples as tensors: `values` (batch, *shape) with channels last, as the schema scales them.
+
+    `weight`, of the same shape, is 0 where a value is not there; `length` (batch,) counts the valid steps of a sequence.
+    """
+
+    values: Tensor
+    weight: Tensor | None = None
+    length: Tensor | None = None
+
+    def replace(self, values: Tensor) -> "Data":
+        return Data(values, self.weight, self.length)
+
+
+@dataclass
+class Batch:
+    """What one step learns from: what enters the encoder, what must come out, and how much each sample counts."""
+
+    source: Data
+    target: Data
+    sample_weight: Tensor | None = None
+
+
+@dataclass
+class Code:
+    """What the bottleneck lets through.
+
+    `z` (batch, *code_shape); `cost` in nats a sample, (batch,); `side` holds feature maps or pooling places that only the
+    decoder reads; `extra` holds what else a bottleneck has to tell (indices, posterior widths).
+    """
+
+    z: Tensor
+    cost: Tensor | None = None
+    side: list | None = None
+    length: Tensor | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------------------------- parameters
+
+
+class Parameters:
+    """scikit-learn's `get_params` and `set_params` for any object whose constructor only stores its arguments."""
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        given = inspect.signature(cls.__init__).parameters.values()
+        return [p.name for p in given if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        params = {name: getattr(self, name) for name in self._names()}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Parameters):
+                    params |= {f"{name}__{inner}": v for inner, v in value.get_params().items()}
+        return params
+
+    def set_params(self, **params):
+        for name, value in params.items():
+            name, _, inner = name.partition("__")
+            if name not in self._names():
+                known = ", ".join(self._names()) or "none"
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}. Its parameters: {known}.")
+            if inner:
+                getattr(self, name).set_params(**{inner: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {n: p.default for n, p in inspect.signature(type(self).__init__).parameters.items()}
+        shown = [f"{n}={v!r}" for n, v in self.get_params(deep=False).items() if not same(v, defaults[n])]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def same(a, b) -> bool:
+    """Whether two parameter values are plainly equal (arrays and tensors never are: they are shown)."""
+    return a is b or (type(a) is type(b) and isinstance(a, str | int | float | bool | tuple | list) and a == b)
+
+
+class Part(Parameters, nn.Module):
+    """A piece of an autoencoder. Copied, then built by `fit`; `after` runs once a step, after the optimiser."""
+
+    def set_first_weights(self) -> None:
+        """Sets the first weights that are wanted otherwise than Xavier's, which are there already. Nothing by default."""
+
+    def after(self, step: "Step") -> None:
+        """Updates buffers (moving averages, thresholds). Nothing by default."""
+
+
+def part_of(value, table: Mapping[str, type], role: str):
+    """The part that `value` names or is, ready to be built: a fresh one for a name, a copy of one that was given."""
+    choice = f"Choose one of {', '.join(map(repr, table))}, or pass a part." if table else "There are no names: pass a part."
+    if isinstance(value, str):
+        if value not in table:
+            raise ValueError(f"{role}={value!r} is not known. {choice}")
+        return table[value]()
+    if isinstance(value, type):
+        raise TypeError(f"{role}={value.__name__} is a class. Pass an instance: {role}={value.__name__}().")
+    if not isinstance(value, nn.Module):
+        raise TypeError(f"{role}={value!r} is no part. {choice}")
+    return copy.deepcopy(value)
+
+
+# ------------------------------------------------------------------------------------------------------- step
+
+
+class Step:
+    """One training step as objective and penalties see it; code and output are computed when first read.
+
+    network : the Network; batch : the Batch; random : a Random keyed by (seed, epoch, sample).
+    """
+
+    def __init__(self, network, batch: Batch, random: Random):
+        self.network, self.batch, self.random = network, batch, random
+
+    @cached_property
+    def source(self) -> Data:
+        """What enters the encoder: the batch's source after corruption."""
+        return self.network.corrupt(self.batch.source, self.random.stream("corruption"))
+
+    @cached_property
+    def code(self) -> Code:
+        return self.network.encode(self.source, self.random.stream("bottleneck"))
+
+    @cached_property
+    def output(self) -> Tensor:
+        return self.network.decode(self.code)
+
+    @cached_property
+    def loss(self) -> Tensor:
+        """Nats a sample, (batch,)."""
+        return self.network.loss(self.output, self.batch.target)
+
+    def mean(self, term: Tensor) -> Tensor:
+        """The one place where samples are averaged: (batch,) to the weighted mean; a term of the whole batch, (), stays."""
+        if term.ndim == 0:
+            return term
+        weight = self.batch.sample_weight
+        return term.mean() if weight is None else (term * weight).sum() / weight.sum()

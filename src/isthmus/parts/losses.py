@@ -1,0 +1,141 @@
+"""Losses: how far the decoder's output is from the target, in nats a sample, summed over the features that are there.
+
+A loss offers
+    build(target_schema) -> output_shape   how wide the decoder's output must be
+    forward(output, target) -> (batch,)    nats a sample
+    mean(output) -> values                 the reconstruction, as the schema scales data
+    start(values) -> output                the output whose mean is `values`: where an untrained decoder should begin
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .base import Data, Part
+
+
+def sum_features(nats: Tensor, target: Data) -> Tensor:
+    """(batch, *shape) to (batch,); a value that is not there carries no loss."""
+    if target.weight is not None:
+        nats = nats * target.weight
+    return nats.flatten(1).sum(1)
+
+
+class Loss(Part):
+    """A likelihood of the target whose mean is the output itself."""
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The values that data may take, as scaled."""
+        return -math.inf, math.inf
+
+    def build(self, target_schema):
+        return target_schema.shape
+
+    def mean(self, output: Tensor) -> Tensor:
+        return output
+
+    def start(self, values: Tensor) -> Tensor:
+        return values
+
+
+class Squared(Loss):
+    """Gaussian likelihood with unit variance: half the squared error plus its constant.
+
+        loss = sum_i  (x_i - mean_i)^2 / 2 + log(2 pi) / 2,   mean = output, or sigmoid(output) where `bounded`
+
+    Parameters
+    ----------
+    bounded : bool, default False
+        For data in [0, 1]: the mean cannot leave it either.
+
+    >>> x = torch.ones(2, 3)
+    >>> Squared()(x + 2, Data(x))                      # 3 * (4 / 2 + 0.9189)
+    tensor([8.7568, 8.7568])
+    """
+
+    def __init__(self, bounded=False):
+        super().__init__()
+        self.bounded = bounded
+
+    @property
+    def support(self):
+        return (0.0, 1.0) if self.bounded else (-math.inf, math.inf)
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        return sum_features(0.5 * (self.mean(output) - target.values).square() + 0.5 * math.log(2 * math.pi), target)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return torch.sigmoid(output) if self.bounded else output
+
+    def start(self, values: Tensor) -> Tensor:
+        return torch.logit(values.clamp(1e-3, 1 - 1e-3)) if self.bounded else values
+
+
+class Absolute(Loss):
+    """Laplace likelihood with unit scale: the absolute error plus its constant; single wild values weigh less.
+
+        loss = sum_i  |x_i - output_i| + log 2
+
+    >>> x = torch.ones(2, 3)
+    >>> Absolute()(x + 2, Data(x))                     # 3 * (2 + 0.6931)
+    tensor([8.0794, 8.0794])
+    """
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        return sum_features((output - target.values).abs() + math.log(2), target)
+
+
+class Bernoulli(Loss):
+    """Binary cross-entropy on logits, for values in [0, 1] (grey levels are read as probabilities of white).
+
+        loss = -sum_i  x_i log p_i + (1 - x_i) log(1 - p_i),   p = sigmoid(output)
+
+    >>> Bernoulli()(torch.zeros(2, 3), Data(torch.ones(2, 3)))      # 3 * log 2
+    tensor([2.0794, 2.0794])
+    """
+
+    @property
+    def support(self):
+        return 0.0, 1.0
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        return sum_features(F.binary_cross_entropy_with_logits(output, target.values, reduction="none"), target)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return torch.sigmoid(output)
+
+    def start(self, values: Tensor) -> Tensor:
+        return torch.logit(values.clamp(1e-3, 1 - 1e-3))
+
+
+class Custom(Loss):
+    """Any function `(output, target) -> (batch,)` of two tensors of shape (batch, *shape), in nats a sample.
+
+    Parameters
+    ----------
+    function : callable
+        Its result must hold one number a sample. A model saved with it asks for it on loading:
+        `load(path, parts={"my_loss": my_loss})`.
+
+    >>> Custom(lambda output, target: (output - target).pow(4).sum(1))(torch.zeros(2, 3), Data(torch.ones(2, 3)))
+    tensor([3., 3.])
+    """
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        nats = self.function(output, target.values)
+        if nats.shape != output.shape[:1]:
+            raise ValueError(
+                f"The loss function returned shape {tuple(nats.shape)}, but one number a sample is expected, "
+                f"({len(output)},). Sum over the features: .flatten(1).sum(1)."
+            )
+        return nats
+
+
+LOSSES = {"squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli}

@@ -1,0 +1,334 @@
+"""The one training loop, for every kind of data and every variant."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .data.schema import Rows
+from .network import Network, in_blocks
+from .optimizers import OPTIMIZERS, Adam, Muon
+from .parts.base import Batch, Data, Parameters, Step
+from .parts.random import Random, key_of
+
+SCHEDULES = ("linear", "cosine", "constant")
+_RATES = {"muon": 3e-2, "adam": 1e-3}  # the learning rates that "auto" stands for
+
+
+class Training(Parameters):
+    """What of the training loop is seldom changed; the rest are parameters of the estimator itself.
+
+    Parameters
+    ----------
+    optimizer : "muon" or "adam", default "muon"
+        Muon brings the momentum of every matrix close to orthogonal; it takes far fewer steps than Adam on the networks
+        measured (`docs/decisions/0003-recipe.md`).
+    schedule : "linear", "cosine" or "constant", default "linear"
+        How the learning rate falls from its value to zero over the run.
+    warmup : float in [0, 1), default 0
+        Share of the run in which the learning rate rises to its value.
+    momentum : float in [0, 1), default 0.9; of Muon. Runs of many epochs gain a little from 0.95.
+    betas : two floats in [0, 1), default (0.9, 0.99); of Adam
+    weight_decay : "auto" or float, default "auto"
+        Decoupled: every step shrinks the weights by learning_rate * weight_decay. "auto" is 300 / n_samples within [0.1, 1]
+        for Muon and nothing for Adam.
+    """
+
+    def __init__(self, optimizer="muon", schedule="linear", warmup=0.0, momentum=0.9, betas=(0.9, 0.99), weight_decay="auto"):
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.warmup = warmup
+        self.momentum = momentum
+        self.betas = betas
+        self.weight_decay = weight_decay
+
+    def check(self) -> None:
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"Training({name}={getattr(self, name)!r}): choose one of {', '.join(map(repr, known))}.")
+        shares = {"warmup": self.warmup, "momentum": self.momentum, "betas": min(self.betas), "betas ": max(self.betas)}
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise ValueError(f"{self!r}: {name.strip()} must lie in [0, 1).")
+        if self.weight_decay != "auto" and not self.weight_decay >= 0:
+            raise ValueError(f"{self!r}: weight_decay must be zero or more, or 'auto'.")
+
+    @property
+    def default_rate(self) -> float:
+        return _RATES[self.optimizer]
+
+    def build_optimizer(self, parameters, learning_rate: float, weight: float):
+        """The optimiser of `parameters`, for a run on samples that count `weight` in all."""
+        decay = self.weight_decay
+        if self.optimizer == "adam":
+            return Adam(parameters, learning_rate, 0.0 if decay == "auto" else decay, self.betas)
+        decay = max(0.1, min(1.0, 300 / weight)) if decay == "auto" else decay
+        return Muon(parameters, learning_rate, decay, self.momentum, self.betas)
+
+    def rate(self, done: float) -> float:
+        """The factor of the learning rate when the share `done` of the run, in [0, 1), lies behind."""
+        if done < self.warmup:
+            return done / self.warmup
+        rest = (1 - done) / (1 - self.warmup)
+        if self.schedule == "linear":
+            return rest
+        return 1.0 if self.schedule == "constant" else 0.5 * (1 - math.cos(math.pi * rest))
+
+
+# The rules behind "auto"; docs/decisions/0003-recipe.md says how they were found.
+
+
+def automatic_batch_size(weight: float) -> int:
+    """The power of two nearest to an eighth of the samples, from 32 to 1024."""
+    return 2 ** max(5, min(10, round(math.log2(max(weight, 1) / 8))))
+
+
+def automatic_epochs(weight: float, batch_size: int) -> int:
+    """As many as make a thousand steps."""
+    return math.ceil(1000 / max(1, math.ceil(weight / batch_size)))
+
+
+def automatic_noise(weight: float, n_components: int, spread: float) -> float:
+    """Standard deviation of the noise that keeps few samples from being learnt by heart; 0 where there are many.
+
+    `spread` is the root mean variance of the columns, as the network sees them.
+    """
+    std = min(1.0, 14 / math.sqrt(weight * n_components))
+    return std * spread if std >= 0.05 else 0.0
+
+
+@dataclass
+class Samples:
+    """What there is to learn from: sources, their targets (the same object where they are the same), and weights."""
+
+    source: Rows
+    target: Rows
+    sample_weight: Tensor | None = None
+    validation: tuple[Rows, Rows] | None = None
+
+    @classmethod
+    def gather(cls, source: Rows, target: Rows, weight, held_out, seed: int) -> "Samples":
+        """Splits off the share `held_out` to validate on, or takes it, where it is rows of its own."""
+        if len(target) != len(source):
+            raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
+        samples = cls(source, target, None if weight is None else torch.as_tensor(weight))
+        if isinstance(held_out, tuple) or held_out is None:
+            samples.validation = held_out
+            return samples
+        order = torch.randperm(len(samples.source), generator=torch.Generator().manual_seed(key_of(seed, "held out") >> 1))
+        count = max(1, round(held_out * len(order)))
+        if count >= len(order):
+            raise ValueError(
+                f"{len(order)} samples cannot be split into training and validation data. Give more, or no patience."
+            )
+        rest = samples.subset(order[:count].sort().values)
+        samples = samples.subset(order[count:].sort().values)
+        samples.validation = (rest.source, rest.target)
+        return samples
+
+    @property
+    def weight(self) -> float:
+        """How many samples there are, each counted as often as its weight says."""
+        return len(self.source) if self.sample_weight is None else float(self.sample_weight.sum())
+
+    def subset(self, index: Tensor) -> "Samples":
+        source = self.source.subset(index)
+        target = source if self.target is self.source else self.target.subset(index)
+        return Samples(source, target, None if self.sample_weight is None else self.sample_weight[index])
+
+    def resident(self) -> "Samples":
+        """All of it on the device, ready to be taken by index."""
+        source = self.source.resident()
+        target = source if self.target is self.source else self.target.resident()
+        weight = None if self.sample_weight is None else self.sample_weight.to(source.device, source.dtype)
+        return Samples(source, target, weight, self.validation)
+
+
+@dataclass
+class Run:
+    """One call of `fit`: what it trains on, how, and for how long."""
+
+    samples: Samples
+    max_epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int | None
+    training: Training
+    seed: int
+    block: int  # rows of the fixed blocks that validation data runs in
+    callbacks: tuple = ()
+    verbose: int = 0
+
+
+def train(network: Network, run: Run) -> list[dict]:
+    """Trains `network` in place and returns the history, a dict an epoch; the weights of the best epoch stay."""
+    optimizer = run.training.build_optimizer(network.parameters(), run.learning_rate, run.samples.weight)
+    steps = run.max_epochs * -(-len(run.samples.source) // run.batch_size)
+    step, history, best = 0, [], Best(network, run.patience)
+    network.train()
+    with Progress(run) as progress, flushed_denormals():
+        for epoch in range(1, run.max_epochs + 1):
+            began = time.perf_counter()
+            sums = Sums()
+            for index in shuffled(run, epoch):
+                batch, random = batch_of(run.samples, index), Random(run.seed, "step", epoch, index)
+                rate = run.learning_rate * run.training.rate(step / steps)
+                sums.add(train_step(network, optimizer, rate, batch, random), batch)
+                step += 1
+            record = {"epoch": epoch, **sums.means(), "learning_rate": rate}
+            if run.samples.validation:
+                record["validation_loss"] = validation_loss(network, run)
+            record["seconds"] = time.perf_counter() - began
+            history.append(record)
+            check_finite(record)
+            for callback in run.callbacks:
+                callback.on_epoch_end(network, record)
+            progress.show(record)
+            if best.update(record):
+                break
+    best.restore()
+    refuse_lost(network)
+    network.eval()
+    return history
+
+
+def train_step(network: Network, optimizer, rate: float, batch: Batch, random: Random) -> dict[str, Tensor]:
+    """One step down the objective's gradient; returns each of its terms as a scalar that stays on the device."""
+    step = Step(network, batch, random)
+    terms = {name: step.mean(term) for name, term in network.objective(step).items()}
+    optimizer.learning_rate = rate
+    optimizer.zero_grad()
+    torch.stack(list(terms.values())).sum().backward()
+    optimizer.step()
+    for part in (network.architecture, network.bottleneck, *network.penalties.values()):
+        if hasattr(part, "after"):
+            part.after(step)
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def shuffled(run: Run, epoch: int):
+    """Index tensors of the epoch's batches: every sample once, in an order that depends on seed and epoch alone."""
+    generator = torch.Generator().manual_seed(key_of(run.seed, "order", epoch) >> 1)
+    order = torch.randperm(len(run.samples.source), generator=generator)
+    return order.to(run.samples.source.device).split(run.batch_size)
+
+
+def batch_of(samples: Samples, index: Tensor) -> Batch:
+    source = Data(samples.source.take(index))
+    target = source if samples.target is samples.source else Data(samples.target.take(index))
+    return Batch(source, target, None if samples.sample_weight is None else samples.sample_weight[index])
+
+
+def validation_loss(network: Network, run: Run) -> float:
+    """Mean loss of the deterministic code, without corruption, in nats a sample."""
+
+    def loss(source, target):
+        return network.loss(network.decode(network.encode(Data(source))), Data(target))
+
+    network.eval()
+    nats = in_blocks(loss, run.block, *(run.samples.validation or ()))
+    network.train()
+    return nats.double().mean().item()
+
+
+class Sums:
+    """Weighted sums of the terms over an epoch, kept on the device: nothing waits for a number within the epoch."""
+
+    def __init__(self):
+        self.terms: dict[str, Tensor] = {}
+        self.total: Tensor | float = 0.0
+
+    def add(self, terms: dict[str, Tensor], batch: Batch) -> None:
+        weight = len(batch.source.values) if batch.sample_weight is None else batch.sample_weight.sum()
+        for name, term in terms.items():
+            self.terms[name] = self.terms.get(name, 0) + term * weight
+        self.total = self.total + weight
+
+    def means(self) -> dict[str, float]:
+        means = {name: float(total / self.total) for name, total in self.terms.items()}
+        return {"objective": sum(means.values()), **means}
+
+
+class Best:
+    """Early stopping: keeps the weights of the epoch with the lowest validation loss; idle where `patience` is None."""
+
+    def __init__(self, network: Network, patience: int | None):
+        self.network, self.patience = network, patience
+        self.loss, self.since = float("inf"), 0
+        self.weights: dict[str, Tensor] | None = None
+
+    def update(self, record: dict) -> bool:
+        """True when `patience` epochs in a row brought nothing better."""
+        if self.patience is None:
+            return False
+        if record["validation_loss"] < self.loss:
+            self.loss, self.since = record["validation_loss"], 0
+            self.weights = {k: v.clone() for k, v in self.network.state_dict().items()}
+        else:
+            self.since += 1
+        return self.since >= self.patience
+
+    def restore(self) -> None:
+        if self.weights is not None:
+            self.network.load_state_dict(self.weights)
+
+
+def check_finite(record: dict) -> None:
+    bad = [name for name, value in record.items() if isinstance(value, float) and not abs(value) < float("inf")]
+    if bad:
+        raise FloatingPointError(
+            f"Training diverged in epoch {record['epoch']}: {', '.join(bad)} became NaN or infinite. "
+            f"Set a lower learning_rate, or scale the data (scale='standard')."
+        )
+
+
+def refuse_lost(network: Network) -> None:
+    """The losses of an epoch are those before each step, so the last step is looked at here."""
+    lost = [name for name, p in network.named_parameters() if not torch.isfinite(p).all()]
+    if lost:
+        raise FloatingPointError(f"Training diverged: {', '.join(lost)} became NaN or infinite. Set a lower learning_rate.")
+
+
+class flushed_denormals:
+    """Rounds numbers below 1e-38 to zero while training: moments of dead units shrink to there and slow a CPU by a fifth.
+
+    A setting of the whole process, so it is taken back afterwards.
+    """
+
+    def __enter__(self):
+        self.before = bool(torch.tensor(1e-40) * 1 == 0)
+        torch.set_flush_denormal(True)
+
+    def __exit__(self, *_):
+        torch.set_flush_denormal(self.before)
+
+
+class Progress:
+    """A bar on stderr with the losses, the rate and the time left; nothing where `verbose` is 0."""
+
+    def __init__(self, run: Run):
+        self.bar = tqdm(
+            total=run.max_epochs,
+            unit="epoch",
+            desc="training",
+            file=sys.stderr,
+            disable=not run.verbose,
+            leave=run.verbose > 1,
+        )
+
+    def show(self, record: dict) -> None:
+        shown = {"loss": f"{record['loss']:.4g}"} if "loss" in record else {}
+        if "validation_loss" in record:
+            shown["validation"] = f"{record['validation_loss']:.4g}"
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()

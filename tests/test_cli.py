@@ -1,0 +1,145 @@
+"""The command line, called as a stranger would: results on stdout, messages on stderr, and the exit codes 0, 1 and 2."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import isthmus
+from isthmus import cli, datasets
+
+
+def call(*tokens):
+    return cli.main([str(token) for token in tokens])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "model"
+    assert call("fit", "digits:train", "-o", path, "--preset", "dense", "--hidden", "32,16", "-n", 4, "--epochs", 2) == 0
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    (folder / "inner").mkdir(parents=True)
+    for place, picture in enumerate(datasets.load("digits:test")[0][:6]):
+        Image.fromarray(picture).save(folder / ("inner" if place % 2 else ".") / f"{place}.png")
+    return folder
+
+
+def test_the_four_knobs_are_flags(model):
+    loaded = isthmus.load(model)
+    assert loaded.n_components_ == 4
+    assert loaded.network_.architecture.widths == (32, 16)
+    assert loaded.loss_ == "bernoulli"
+
+
+def test_fit_on_a_folder_of_pictures_then_reconstruct_into_a_folder_with_the_same_names(pictures, tmp_path):
+    assert call("fit", pictures, "-o", tmp_path / "m", "-n", 3, "--epochs", 1, "--batch-size", 4) == 0
+    assert call("reconstruct", tmp_path / "m", pictures, "-o", tmp_path / "out") == 0
+    names = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png"))
+    assert names == sorted(str(p.relative_to(pictures)) for p in pictures.rglob("*.png"))
+    assert np.asarray(Image.open(tmp_path / "out" / "0.png")).shape == (8, 8)
+
+
+def test_encode_and_decode_apart_equal_reconstruct(model, tmp_path):
+    assert call("encode", model, "digits:test", "-o", tmp_path / "codes.npy") == 0
+    assert call("decode", model, tmp_path / "codes.npy", "-o", tmp_path / "decoded.npy") == 0
+    assert call("reconstruct", model, "digits:test", "-o", tmp_path / "rebuilt.npy") == 0
+    assert np.array_equal(np.load(tmp_path / "decoded.npy"), np.load(tmp_path / "rebuilt.npy"))
+
+
+def test_numbers_in_a_csv_come_back_as_a_csv(tmp_path):
+    table = np.random.default_rng(0).normal(size=(40, 5))
+    np.savetxt(tmp_path / "table.csv", table, delimiter=",", header="a,b,c,d,e", comments="")
+    assert call("fit", tmp_path / "table.csv", "-o", tmp_path / "m", "-n", 2, "--epochs", 1) == 0
+    assert call("reconstruct", tmp_path / "m", tmp_path / "table.csv", "-o", tmp_path / "out.csv") == 0
+    assert np.loadtxt(tmp_path / "out.csv", delimiter=",").shape == table.shape
+
+
+def test_info_names_layers_and_sizes_of_a_model_as_json(model, capsys):
+    assert call("info", model, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["code_shape"] == [4]
+    assert sum(layer["parameters"] for layer in facts["layers"]) == facts["parameters"]
+    assert facts["bytes"] > facts["parameters"]
+
+
+def test_info_says_how_data_would_be_read_and_names_constant_columns(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.column_stack([np.arange(9.0), np.full(9, 7.0)]))
+    assert call("info", tmp_path / "x.npy") == 0
+    text = capsys.readouterr().out
+    assert "vectors" in text
+    assert "constant_columns" in text and "[1]" in text
+
+
+def test_a_config_file_gives_options(tmp_path):
+    (tmp_path / "fit.yaml").write_text("fit:\n  n-components: 3\n  epochs: 1\n")
+    assert call("--config", tmp_path / "fit.yaml", "fit", "digits:test", "-o", tmp_path / "m") == 0
+    assert isthmus.load(tmp_path / "m").n_components_ == 3
+
+
+REFUSED = {
+    "an existing model": (1, ["fit", "digits", "-o", "MODEL"], "already exists"),
+    "a missing path": (1, ["fit", "nowhere", "-o", "new"], "does not exist"),
+    "a picture that is none": (1, ["fit", "broken", "-o", "new"], "bad.png"),
+    "text for numbers": (1, ["fit", "text.csv", "-o", "new"], "not a table of numbers"),
+    "an unknown preset": (2, ["fit", "digits", "--preset", "magic", "-o", "new"], "magic"),
+    "an unknown option": (2, ["fit", "digits", "--bogus", "-o", "new"], "bogus"),
+    "no output": (2, ["fit", "digits"], "output"),
+    "hidden that is no number": (1, ["fit", "digits", "--hidden", "a,b", "-o", "new"], "128,64"),
+    "an output of unknown form": (1, ["encode", "MODEL", "digits", "-o", "codes.txt"], ".npy"),
+    "codes of another model": (1, ["decode", "MODEL", "wide.npy", "-o", "out.npy"], "4"),
+    "no model": (1, ["info", "empty"], "holds no pictures"),
+    "an unknown data set part": (1, ["fit", "digits:half", "-o", "new"], "not known"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "bad.png").write_bytes(b"not a picture")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.csv").write_text("a,b\n1,red\n")
+    np.save(tmp_path / "wide.npy", np.zeros((2, 9)))
+    before = sorted(tmp_path.rglob("*"))
+    code, tokens, words = REFUSED[name]
+    assert call(*[model if token == "MODEL" else token for token in tokens]) == code
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        call("--debug", "fit", "nowhere", "-o", tmp_path / "m")
+
+
+def test_the_installed_command_answers_help_and_version():
+    result = subprocess.run([sys.executable, "-m", "isthmus", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == isthmus.__version__
+    result = subprocess.run([sys.executable, "-m", "isthmus", "--help"], capture_output=True, text=True, check=True)
+    assert all(verb in result.stdout for verb in ("demo", "fit", "encode", "decode", "reconstruct", "report", "info"))
+
+
+@pytest.mark.slow
+def test_demo_beats_pca_and_replaces_only_its_own_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert call("demo", "--json") == 0
+    model, pca = json.loads(capsys.readouterr().out)
+    assert model["error"] < 0.8 * pca["error"]
+    page = (tmp_path / "isthmus-demo" / "report.html").read_text()
+    assert "<html" in page and "http" not in page.replace("http://www.w3.org", "")
+    assert isthmus.load(tmp_path / "isthmus-demo" / "model").n_components_ == 8
+    assert call("demo") == 0
+    (tmp_path / "mine").mkdir()
+    assert call("demo", "-o", "mine") == 1
+    assert list((tmp_path / "mine").iterdir()) == []

@@ -1,0 +1,293 @@
+"""The page and the table beside PCA: their numbers, their promises, and every kind of model they must carry."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from isthmus import Autoencoder, plots, report
+from isthmus.parts import Conv
+
+pytest.importorskip("matplotlib", reason="pages and plots need matplotlib: pip install 'isthmus[plot]'")
+
+SECTIONS = ["There and back", "Beside PCA", "Errors", "The map", "What each component does", "Training", "Layers"]
+
+
+def quick(X, n_components=4, **kwargs):
+    target = kwargs.pop("target", None)
+    return Autoencoder(n_components, max_epochs=1, random_state=0, **kwargs).fit(X, target=target)
+
+
+def coloured(images):
+    return np.stack([images, 255 - images, images // 2], axis=-1)
+
+
+# Every row: what makes a model, its data and what else is handed to `write`, from 100 pictures of digits and their labels.
+CASES = {
+    "images": lambda images, y: (quick(images), images, {"y": y}),
+    "no labels": lambda images, y: (quick(images), images, {}),
+    "training data": lambda images, y: (
+        quick(images[:70]),
+        images[70:],
+        {"y": y[70:], "train": images[:70], "train_y": y[:70]},
+    ),
+    "labels of text": lambda images, y: (quick(images), images, {"y": np.array([f"${n}\\no <b>" for n in y])}),
+    "measurements": lambda images, y: (quick(images), images, {"y": y + 0.5}),
+    "two numbers": lambda images, y: (quick(images, 2), images, {"y": y}),
+    "one number": lambda images, y: (quick(images, 1), images, {"y": y}),
+    "colour": lambda images, y: (quick(coloured(images)), coloured(images), {"y": y}),
+    "floats of any range": lambda images, y: (quick(images - 100.0, kind="images"), images - 100.0, {"y": y}),
+    "list of pictures": lambda images, y: (quick(list(images)), list(images), {"y": list(y)}),
+    "vectors": lambda images, y: (quick(images.reshape(100, -1) / 16.0), images.reshape(100, -1) / 16.0, {}),
+    "vectors as pictures": lambda images, y: (
+        quick(images.reshape(100, -1) / 255),
+        images.reshape(100, -1) / 255,
+        {"y": y, "shape": (8, 8)},
+    ),
+    "side paths": lambda images, y: (
+        quick(images, None, architecture=Conv((3,), down="pool", up="unpool")),
+        images,
+        {"y": y},
+    ),
+    "target": lambda images, y: (quick(images, target=255 - images), images, {"y": y, "target": 255 - images}),
+    "unknown target": lambda images, y: (quick(images, target=255 - images), images, {"y": y}),
+    "vectors to pictures": lambda images, y: (
+        quick(images.reshape(100, -1) / 255, target=images),
+        images.reshape(100, -1) / 255,
+        {},
+    ),
+    "two samples": lambda images, y: (quick(images), images[:2], {"y": y[:2]}),
+}
+
+
+@pytest.fixture
+def y(digits):
+    return digits[1][:100]
+
+
+@pytest.fixture
+def page(images, y, tmp_path):
+    path = report.write(quick(images), images, tmp_path / "page.html", y=y, title="<script>alert(1)</script> & more")
+    return path.read_text(encoding="utf-8")
+
+
+class Balanced(HTMLParser):
+    """Notes tags that are left open or closed twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.wrong = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img", "path", "use", "br", "wbr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("path", "use"):
+            return
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+# ------------------------------------------------------------------------------------------------------- page
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_model_and_data_gets_a_page(case, images, y, tmp_path):
+    model, X, rest = CASES[case](images, y)
+    page = report.write(model, X, tmp_path / "page.html", **rest).read_text(encoding="utf-8")
+    assert re.findall("<h2>(.*?)</h2>", page) == SECTIONS
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page)
+    parser = Balanced()
+    parser.feed(page)
+    assert not parser.open and not parser.wrong
+
+
+def test_page_needs_nothing_but_itself(page):
+    assert "http:" not in page and "https:" not in page and "@import" not in page
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', page))
+    assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', page))
+    assert "<script" not in page and "<link" not in page
+
+
+def test_pictures_are_described_and_charts_follow_the_colours_of_the_page(page):
+    assert all('alt="' in image for image in re.findall("<img[^>]*>", page))
+    assert all('aria-label="' in chart for chart in re.findall('<svg class="chart"[^>]*>', page))
+    assert "prefers-color-scheme: dark" in page and "var(--ink)" in page and "#010203" not in page
+
+
+def test_names_within_charts_are_not_shared(page):
+    names = re.findall(r'\bid="([^"]*)"', page)
+    assert len(names) == len(set(names))
+
+
+def test_text_is_escaped(page, images, tmp_path):
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+    labels = np.array(["<img src=x onerror=alert(1)>", '"><script>'] * 50)
+    written = report.write(quick(images), images, tmp_path / "labels.html", y=labels).read_text(encoding="utf-8")
+    assert "<img src=x" not in written and "<script>" not in written
+
+
+def test_same_model_same_page(images, y, tmp_path):
+    model = quick(images)
+    one, two = (report.write(model, images, tmp_path / name, y=y).read_bytes() for name in ("1.html", "2.html"))
+    assert one == two
+
+
+def test_a_page_is_replaced_only_when_asked(images, tmp_path):
+    model, path = quick(images), tmp_path / "page.html"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        report.write(model, images, path)
+    assert path.read_text() == "mine"
+    report.write(model, images, path, overwrite=True)
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        report.write(model, images, tmp_path, overwrite=True)
+
+
+def test_a_failed_page_leaves_nothing_behind(images, tmp_path):
+    with pytest.raises(ValueError, match="one label for each"):
+        report.write(quick(images), images, tmp_path / "page.html", y=[1, 2])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_side_paths_are_named_instead_of_traversed(images, tmp_path):
+    model, X, _ = CASES["side paths"](images, None)
+    page = report.write(model, X, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "This cannot be shown" in page and "The decoder also reads" in page
+
+
+# ------------------------------------------------------------------------------------------------------ numbers
+
+
+def test_numbers_equal_those_of_scikit_learn(images, y):
+    X, train = images[70:], images[:70]
+    model = quick(train)
+    ours, theirs = report.compare(model, X, y[70:], train=train, train_y=y[:70])
+    pixels, known = (values.reshape(len(values), -1) / 255 for values in (X, train))
+    centred = pixels - pixels.mean(0)
+    pca = PCA(4).fit(known)
+    rebuilt = {"autoencoder": model.reconstruct(X).reshape(30, -1) / 255, "PCA": pca.inverse_transform(pca.transform(pixels))}
+    codes = {"autoencoder": (model.transform(train), model.transform(X)), "PCA": (pca.transform(known), pca.transform(pixels))}
+    for row in (ours, theirs):
+        back, (train_codes, test_codes) = rebuilt[row["method"]], codes[row["method"]]
+        assert row["error"] == pytest.approx(((back - pixels) ** 2).sum(1).mean(), rel=1e-4)
+        assert row["explained"] == pytest.approx(r2_score(centred.ravel(), (back - pixels.mean(0)).ravel()), abs=1e-4)
+        assert row["accuracy"] == KNeighborsClassifier(1).fit(train_codes, y[:70]).score(test_codes, y[70:])
+        assert row["numbers"] == 4
+
+
+def test_without_training_data_each_sample_is_left_out_in_turn(images, y):
+    model = quick(images)
+    row = report.compare(model, images, y)[0]
+    scores = cross_val_score(KNeighborsClassifier(1), model.transform(images), y, cv=LeaveOneOut())
+    assert row["accuracy"] == pytest.approx(scores.mean())
+
+
+def test_columns_with_scales_of_their_own_count_alike(X):
+    wide = X[:, X.std(0) > 1][:, :10] * np.logspace(0, 5, 10)
+    ours, theirs = report.compare(quick(wide, 3), wide)
+    scaled = (wide - wide.mean(0)) / wide.std(0)
+    pca = PCA(3).fit(scaled)
+    assert theirs["error"] == pytest.approx(((pca.inverse_transform(pca.transform(scaled)) - scaled) ** 2).sum(1).mean())
+    assert theirs["explained"] == pytest.approx(pca.explained_variance_ratio_.sum())
+    assert ours["unit"] == theirs["unit"] == "columns as the model scales them"
+
+
+def test_what_cannot_be_known_is_not_reported(images):
+    model, X, rest = CASES["target"](images, np.arange(100))
+    for row in report.compare(model, X):
+        assert row["error"] is row["explained"] is row["accuracy"] is None
+    ours, theirs = report.compare(model, X, target=rest["target"])
+    errors = (model.reconstruct(X) / 255 - rest["target"] / 255) ** 2
+    assert ours["error"] == pytest.approx(errors.sum((1, 2)).mean(), rel=1e-4)
+    assert theirs["error"] is None
+
+
+def test_table_of_text_has_a_line_for_each_row(images, y):
+    lines = report.text_table(report.compare(quick(images), images, y)).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["method", "autoencoder", "PCA, fitted on these very data"]
+    assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, words", [(1.0, 2.0, "50% less"), (2.0, 1.0, "PCA rebuilds better"), (1.0, 1.0, "equally")]
+)
+def test_the_words_say_who_wins(ours, theirs, words):
+    rows = [{"error": error, "accuracy": None} for error in (ours, theirs)]
+    assert words in report.verdict(rows, 100)
+
+
+def test_summary_lists_layers_with_their_parameters(images):
+    model = quick(images)
+    layers = report.summary(model)
+    assert sum(layer["parameters"] for layer in layers) == sum(p.numel() for p in model.network_.parameters())
+
+
+# -------------------------------------------------------------------------------------------------------- plots
+
+
+def test_importing_does_not_load_matplotlib():
+    code = "import sys, isthmus.report, isthmus.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_without_matplotlib_the_way_to_get_it_is_named(monkeypatch, images):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"isthmus\[plot\]"):
+        report.require_matplotlib()
+
+
+@pytest.fixture
+def figure():
+    from matplotlib.figure import Figure
+
+    return Figure()
+
+
+def test_pictures_are_drawn_as_they_are(images, figure):
+    drawn = plots.reconstructions(quick(images), images, n=3, figure=figure)
+    assert (drawn.axes[0].images[0].get_array() == images[0]).all()
+    assert drawn.axes[0].images[0].get_interpolation() == "nearest"
+
+
+def test_errors_show_sign_and_size():
+    before = np.array([[[0, 100, 50]]], np.uint8)
+    red, blue, clear = plots.error_pictures(before, np.array([[[50, 0, 50]]], np.uint8))[0, 0]
+    assert (red[:3] == plots.BRIGHTER).all() and (blue[:3] == plots.DARKER).all()
+    assert [red[3], blue[3], clear[3]] == [128, 255, 0]
+
+
+def test_traversal_moves_one_component_from_the_mean_code(X):
+    model = quick(X)
+    codes = model.transform(X)
+    moves, components, decoded = plots.traverse(model, X, components=[2], steps=3)
+    code = codes.mean(0, keepdims=True)
+    code[0, 2] += 2 * codes[:, 2].std()
+    assert components == [2] and moves.tolist() == [-2, 0, 2]
+    np.testing.assert_allclose(decoded[0, 2], model.inverse_transform(code)[0], rtol=1e-5, atol=1e-5)
+
+
+def test_most_active_component_comes_first(X):
+    codes = np.random.default_rng(0).normal(size=(200, 3)) * [1, 5, 2]
+
+    class Straight:
+        def inverse_transform(self, codes):
+            return codes * [1, 0, 1]  # the widest component changes nothing
+
+    assert plots.most_active(Straight(), codes).tolist() == [2, 0, 1]
+
+
+def test_labels_of_maps_are_written_as_they_are(figure):
+    ax = plots.codes(np.random.default_rng(0).normal(size=(9, 2)), ["$x^{", "b", "c" * 40] * 3, figure.subplots())
+    assert [text.get_text() for text in ax.texts] == ["$x^{", "b", "c" * 19 + "…"]
+    figure.canvas.draw()
