@@ -18,7 +18,7 @@ from isthmus.parts import Dense, Plain  # noqa: E402
 LAYERS = {
     "defaults": {},
     "relu": {
-        "architecture": Dense((128, 64), activation="relu"),
+        "architecture": Dense((128, 64), activation="relu", bypass=False),
         "bottleneck": Plain(activation="relu"),
         "loss": "bernoulli",
     },
