@@ -10,6 +10,7 @@ TABLES = (
     "tutorial_quality",
     "tutorial_time",
     "defaults",
+    "ablation",
     "hinton",
     "blobs",
     "map2d",

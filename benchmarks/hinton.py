@@ -18,9 +18,9 @@ from .data import checksum, mnist
 from .measures import pca_error, squared_error
 from .record import Row, Watch
 
-EPOCHS = 9  # of all copies: 144 times the number of training pictures
-BATCH = 2048
-RATE = 0.015
+EPOCHS = 4  # of all copies: 64 times the number of training pictures
+BATCH = 1024
+RATE = 0.01
 COPIES = 15  # of every training picture, beside the picture itself
 TURN = 10.0  # degrees, at most, either way
 SHIFT = 1.5  # pixels, at most, in any direction

@@ -63,13 +63,14 @@ def synthetic(count: int) -> np.ndarray:
 @torch.no_grad()
 def products(model: Autoencoder, X: np.ndarray, size: int) -> torch.Tensor:
     """The encoder's matrix products on all rows and nothing else."""
-    weights = [p.T.contiguous() for p in encoder_weights(model)]
-    source, result = torch.from_numpy(X), torch.empty(len(X), weights[-1].shape[1])
+    *hidden, last = [p.T.contiguous() for p in encoder_weights(model)]
+    deep, bypass = last.split([hidden[-1].shape[1], COLUMNS])  # the code reads the last hidden layer, and the input
+    source, result = torch.from_numpy(X), torch.empty(len(X), last.shape[1])
     for start in range(0, len(X), size):
-        block = source[start : start + size]
-        for weight in weights:
+        block = rows = source[start : start + size]
+        for weight in hidden:
             block = block @ weight
-        result[start : start + size] = block
+        result[start : start + size] = torch.addmm(rows @ bypass, block, deep)
     return result
 
 

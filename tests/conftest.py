@@ -10,10 +10,6 @@ from sklearn.datasets import load_digits
 
 from isthmus import Autoencoder
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-if SHARED.is_dir():
-    os.environ.setdefault("ISTHMUS_DATA", str(SHARED))
-
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_its_own(tmp_path_factory):

@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import isthmus
-from isthmus import cli, datasets
+from isthmus import cli, datasets, presets
+from isthmus.parts import LOSSES
 
 
 def call(*tokens):
@@ -116,6 +118,18 @@ def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, mo
     assert "Traceback" not in captured.err
     assert captured.out == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_flags_offer_what_the_tables_hold():
+    hints = get_type_hints(cli.fit)
+    assert set(get_args(get_args(hints["preset"])[0])) == set(presets.PRESETS)
+    assert set(get_args(hints["loss"])) == {"auto", *LOSSES}
+
+
+def test_a_data_set_of_pictures_is_read_as_vectors_where_the_model_wants_them(tmp_path):
+    assert call("fit", "digits:test", "--kind", "vectors", "-o", tmp_path / "m", "-n", 3, "--epochs", 1) == 0
+    assert call("encode", tmp_path / "m", "digits:test", "-o", tmp_path / "codes.npy") == 0
+    assert np.load(tmp_path / "codes.npy").shape == (359, 3)
 
 
 def test_debug_shows_the_traceback(tmp_path):

@@ -22,7 +22,18 @@ LAYERS = {
     "parts": {"torch", "isthmus.parts"},
     "data": {"numpy", "torch", "scipy", "sklearn", "PIL", "isthmus.data"},
 }
-OUTER = ("__main__", "cli", "demo", "distributed", "plots", "report", "apps", "web")  # know the public names and one another
+OUTER = (
+    "__main__",
+    "cli",
+    "demo",
+    "distributed",
+    "page",
+    "plots",
+    "report",
+    "study",
+    "apps",
+    "web",
+)  # know the public names and one another
 
 
 def module_of(file: Path) -> str:

@@ -21,6 +21,7 @@ from isthmus.parts import (
     Custom,
     Data,
     Dense,
+    Mask,
     Modules,
     Noise,
     Plain,
@@ -50,8 +51,8 @@ ARCHITECTURES = [
     (Modules(nn.Sequential(nn.Linear(12, 9), nn.Tanh()), nn.Linear(4, 12)), VECTORS),
 ]
 BOTTLENECKS = [Plain(), Plain(activation="tanh")]
-LOSSES = ["squared", "absolute", "bernoulli", quartic]
-CORRUPTIONS = [None, Noise(0.2), [Noise(0.1), Noise(0.3)]]
+LOSSES = ["squared", Squared(bounded=True), "absolute", "bernoulli", quartic]
+CORRUPTIONS = [None, Noise(0.2), Mask(0.3), [Noise(0.1), Mask(0.3)]]
 
 
 def named(values):
@@ -128,7 +129,8 @@ def test_the_first_decoder_answers_a_code_of_zeros_with_the_mean_sample(X, loss)
 OURS = [
     Dense(), Dense(hidden=(128, 64), activation="relu"), Dense(hidden=32), Dense(layers=3, activation=None),
     Conv(), Conv((16, 8), kernel=5, down="pool", up="unpool", activation="gelu"), Conv(8, up="upsample"),
-    Plain(), Plain(activation="relu"), Noise(), Noise(std=0.25), Squared(), Absolute(), Bernoulli(),
+    Plain(), Plain(activation="relu"), Noise(), Noise(std=0.25), Mask(share=0.5),
+    Squared(), Squared(bounded=True), Absolute(), Bernoulli(),
     Training(), Training(optimizer="adam", schedule="cosine", warmup=0.1, weight_decay=0.01),
 ]  # fmt: skip
 YOURS = [Custom(quartic), Modules(nn.Linear(4, 2), nn.Linear(2, 4))]

@@ -13,6 +13,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from isthmus import Autoencoder, plots, report
+from isthmus.page import verdict
 from isthmus.parts import Conv
 
 pytest.importorskip("matplotlib", reason="pages and plots need matplotlib: pip install 'isthmus[plot]'")
@@ -223,7 +224,7 @@ def test_table_of_text_has_a_line_for_each_row(images, y):
 )
 def test_the_words_say_who_wins(ours, theirs, words):
     rows = [{"error": error, "accuracy": None} for error in (ours, theirs)]
-    assert words in report.verdict(rows, 100)
+    assert words in verdict(rows, 100)
 
 
 def test_summary_lists_layers_with_their_parameters(images):

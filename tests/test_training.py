@@ -191,7 +191,7 @@ def test_a_penalty_of_your_own_is_noted_and_minimised(X):
 
 def test_several_penalties_each_have_a_name_in_the_history(X):
     model = Autoencoder(3, penalties=[Shrink(), Spread(), Shrink(2.0)], max_epochs=1, random_state=0).fit(X)
-    assert {"shrink", "shrink2", "spread"} <= model.history_[0].keys()
+    assert {"shrink", "shrink_2", "spread"} <= model.history_[0].keys()
 
 
 def test_a_prior_of_your_own_is_fitted_to_the_codes_and_samples_decode(X):

@@ -2,6 +2,8 @@
 
 import copy
 import math
+from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +12,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_random_
 from torch import Tensor
 
 from .data import KINDS, Rows, Schema, as_array, open_data
-from .network import Choices, Network, block_size, in_blocks, initialise, loss_part
+from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import Data, Noise
+from .parts.base import is_auto
 from .parts.random import key_of
 from .training import Run, Samples, Training, automatic_batch_size, automatic_epochs, automatic_noise, train
 
@@ -47,7 +50,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "auto" follows the number of samples; see `docs/decisions/0003-recipe.md`.
     learning_rate : "auto" or float
     patience : int or None, default None
-        With validation data: stop after so many epochs without a better loss, and keep the best weights.
+        Stop after so many epochs without a better validation loss, and keep the best weights. Where `fit` is given nothing to
+        validate on, a tenth of the samples is held out.
     training : Training or None, default None
         What of the loop is seldom changed: optimiser, schedule, weight decay.
     device : "auto", "cpu", "cuda" or "mps", default "auto"
@@ -134,7 +138,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X : array, tensor, CSR matrix, frame or path, (n_samples, ...)
         y : ignored; a Pipeline hands class labels to every step
         target : like X, default X itself; what must come out for each sample
-        sample_weight : (n_samples,), default None; how much each sample counts
+        sample_weight : (n_samples,), default None; how often each sample counts. "auto" reads the sum as the number of samples
         validation : array like X (with a target: a pair), share in (0, 1) or None; its loss is noted after every epoch
         callbacks : objects with `on_epoch_end(network, record)`
         """
@@ -167,7 +171,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
         given = self.architecture
         choices = Choices(
-            architecture=("conv" if self.schema_.axes else "dense") if isinstance(given, str) and given == "auto" else given,
+            architecture=("conv" if self.schema_.axes else "dense") if is_auto(given) else given,
             bottleneck=self.bottleneck,
             corruption=self.corruption_,
             loss=self.loss_,
@@ -178,10 +182,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights from the global generator
             torch.default_generator.manual_seed(self.seed_)
             network = Network(choices, self.schema_, self.target_schema_, self._number_of_components())
-        damaged = self.corruption is not None and not (isinstance(self.corruption, str) and self.corruption == "auto")
-        network.check_room(math.prod(self.schema_.shape), deliberate=damaged or bool(self.penalties))
-        self.device_ = chosen_device(self.device)
-        self.network_ = network.to(self.device_, getattr(torch, self.dtype)).eval()
+        deliberate = bool(listed(self.penalties)) or (not is_auto(self.corruption) and bool(listed(self.corruption)))
+        network.check_room(math.prod(self.schema_.shape), deliberate)
+        self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
+        self.network_ = network.to(self.device_, self.dtype_).eval()
         self.code_shape_ = network.code_shape
         self.n_components_ = self._n_features_out = math.prod(network.code_shape)
         self.block_ = block_size(network)
@@ -201,32 +205,36 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._on_device(schema.read(open_data(X, schema.kind)[0]))
 
     def _on_device(self, rows: Rows) -> Rows:
-        return rows.to(getattr(torch, self.dtype), chosen_device(self.device))
+        """As the network computes: what was chosen when it was built stays, whatever the parameters say now."""
+        fitted = hasattr(self, "network_")
+        return rows.to(
+            self.dtype_ if fitted else getattr(torch, self.dtype), self.device_ if fitted else chosen_device(self.device)
+        )
 
     def _check_features(self, X, reset: bool) -> None:
-        if self.schema_.kind == "vectors" and not isinstance(X, str | Tensor):
+        if self.schema_.kind == "vectors" and not isinstance(X, str | Path | Tensor):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
-        elif reset:
+        elif reset:  # a path or a tensor has no names, and images have no columns
             self.n_features_in_ = math.prod(self.schema_.shape)
 
     def _held_out(self, validation):
         """What to validate on: the share of X to split off, rows of their own, or None."""
         if validation is None:
             return None if self.patience is None else 0.1
-        if isinstance(validation, float | int):
-            if not 0 < validation < 1:
+        if isinstance(validation, Real):
+            if not 0 < float(validation) < 1:
                 raise ValueError(f"validation={validation!r}: a share of the samples lies between 0 and 1, or pass data.")
-            return validation
+            return float(validation)
         if self.target_schema_ is self.schema_:
             rows = self._read(validation, self.schema_)
-            return rows, rows
+            return Samples(rows, rows)
         if not isinstance(validation, tuple) or len(validation) != 2:
             raise ValueError("With a target of its own, validation is a share or a pair (X, target).")
-        return self._read(validation[0], self.schema_), self._read(validation[1], self.target_schema_)
+        return Samples(self._read(validation[0], self.schema_), self._read(validation[1], self.target_schema_))
 
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()
-        if isinstance(self.loss, str) and self.loss == "auto":
+        if is_auto(self.loss):
             return "bernoulli" if low >= 0 and high <= 1 else "squared"
         least, most = getattr(loss_part(self.loss), "support", (-math.inf, math.inf))
         if low < least or high > most:
@@ -237,15 +245,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.loss
 
     def _chosen_corruption(self, samples: Samples):
-        if not (isinstance(self.corruption, str) and self.corruption == "auto"):
+        if not is_auto(self.corruption):
             return self.corruption
         size = self._number_of_components() or math.prod(self.schema_.shape)
         std = automatic_noise(samples.weight, size, self.schema_.spread())
         return Noise(std) if std else None
 
     def _number_of_components(self) -> int | None:
-        if self.n_components is None or isinstance(self.n_components, int | np.integer):
-            return self.n_components if self.n_components is None else int(self.n_components)
+        if not is_auto(self.n_components):
+            return None if self.n_components is None else int(self.n_components)
         size = math.prod(self.schema_.shape)
         if size == 1:
             raise ValueError("X has 1 feature(s) (n_features=1); a code smaller than the input needs two or more.")
@@ -255,17 +263,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
         network = self.network_
         initialise(network, key_of(self.seed_, "weights") >> 1)
-        mean = samples.target.schema.scaled_mean().to(self.device_, getattr(torch, self.dtype))
+        mean = samples.target.schema.scaled_mean().to(self.device_, self.dtype_)
         network.architecture.start(network.loss.start(mean))
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
-        batch_size = automatic_batch_size(samples.weight) if self.batch_size == "auto" else self.batch_size
+        batch_size = automatic_batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
         return Run(
             samples.resident(),
-            max_epochs=automatic_epochs(samples.weight, batch_size) if self.max_epochs == "auto" else self.max_epochs,
+            max_epochs=automatic_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
             batch_size=batch_size,
-            learning_rate=training.default_rate if self.learning_rate == "auto" else self.learning_rate,
+            learning_rate=training.default_rate if is_auto(self.learning_rate) else self.learning_rate,
             patience=self.patience,
             training=training,
             seed=self.seed_,
@@ -279,7 +287,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def transform(self, X):
         """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
         rows = self._rows(X)
-        return given_back(in_blocks(self._code, self.block_, rows).flatten(1), X, rows)
+        return given_back(in_blocks(self._code, self.block_, rows).flatten(1).to(precision_of(rows)), X)
 
     def inverse_transform(self, codes):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
@@ -291,21 +299,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Encodes and decodes `X`, side paths included; the result has the form of the data (or of the target)."""
         self._need("decoder")
         rows = self._rows(X)
-        values = in_blocks(lambda block: self.network_(Data(block)), self.block_, rows)
-        return given_back(values, X, rows, self.target_schema_.write)
+        return given_back(in_blocks(lambda block: self._written(self.network_(Data(block)), rows), self.block_, rows), X)
 
     def score_samples(self, X, target=None):
         """Minus the loss of each sample at its deterministic code, in nats, (n_samples,); higher is better."""
         self._need("decoder")
-        rows, network = self._rows(X), self.network_
+        rows = self._rows(X)
         if self.target_schema_ is not self.schema_ and target is None:
             raise ValueError("This model was fitted with a target of its own. Pass target= to score against.")
         targets = rows if target is None else self._read(target, self.target_schema_)
-
-        def loss(source, target):
-            return network.loss(network.decode(network.encode(Data(source))), Data(target))
-
-        return -in_blocks(loss, self.block_, rows, targets).numpy().astype(np.float64)
+        return -in_blocks(self.network_.nats, self.block_, rows, targets).numpy().astype(np.float64)
 
     def score(self, X, y=None):
         """The mean of `score_samples`: minus the mean loss, in nats a sample."""
@@ -324,14 +327,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def encode(self, X):
         """Codes of `X` in their natural shape, (n_samples, *code_shape_).
 
-        A tensor stays on its device and carries gradients; anything else gives an array.
+        A tensor comes back on its device and carries gradients; anything else gives an array.
         """
         if not isinstance(X, Tensor):
             rows = self._rows(X)
-            return given_back(in_blocks(self._code, self.block_, rows), X, rows)
+            return given_back(in_blocks(self._code, self.block_, rows).to(precision_of(rows)), X)
         self._need("encoder")
         self.schema_.check_shape(X)
-        return self._code(self.schema_.scaled(X, getattr(torch, self.dtype)).reshape(-1, *self.schema_.shape))
+        values = self.schema_.scaled(X.to(self.device_), self.dtype_).reshape(-1, *self.schema_.shape)
+        return self._code(values).to(X.device)
 
     def decode(self, codes):
         """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
@@ -339,10 +343,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not isinstance(codes, Tensor):
             return self._decoded(np.asarray(codes), codes)
         self._check_codes(codes)
-        output = self.network_.decode(codes.reshape(-1, *self.code_shape_).to(getattr(torch, self.dtype)))
-        return self.target_schema_.form(self.target_schema_.unscaled(self.network_.mean(output)))
+        output = self.network_.decode(codes.reshape(-1, *self.code_shape_).to(self.device_, self.dtype_))
+        return self.target_schema_.form(self.target_schema_.unscaled(self.network_.mean(output))).to(codes.device)
 
     # ------------------------------------------------------------------------------------------------ rest
+
+    def set_params(self, **params):
+        """As in scikit-learn; the parameters of a part, such as architecture__hidden, need the part to be there."""
+        for name in params:
+            part, _, inner = name.partition("__")
+            value = params.get(part, getattr(self, part, None))
+            if inner and isinstance(value, str):
+                raise ValueError(
+                    f"{name} cannot be set: {part}={value!r} is a name, which has no parameters. Pass the part itself, for "
+                    f"instance {part}=Dense()."
+                )
+        return super().set_params(**params)
 
     def save(self, path, overwrite=False):
         """Writes the folder `path`: config.json, model.safetensors and README.md, a model card; see `load`."""
@@ -376,8 +392,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Data from codes of either shape, in the container and dtype of `like`."""
         self._check_codes(values)
         rows = self._on_device(Rows(self.target_schema_, values.reshape(-1, *self.code_shape_), ready=True))
-        mean = in_blocks(lambda block: self.network_.mean(self.network_.decode(block)), self.block_, rows)
-        return given_back(mean, like, rows, self.target_schema_.write)
+
+        def decoded(block):
+            return self._written(self.network_.mean(self.network_.decode(block)), rows)
+
+        return given_back(in_blocks(decoded, self.block_, rows), like)
+
+    def _written(self, mean: Tensor, rows: Rows) -> Tensor:
+        """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
+        return self.target_schema_.write(mean.to(precision_of(rows)))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
@@ -398,11 +421,11 @@ def check_parameters(model: Autoencoder) -> None:
     for name, others in whole.items():
         value = getattr(model, name)
         if not any(value is other or value == other for other in others) and not (
-            isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+            isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
         ):
             raise ValueError(f"{name}={value!r}: a whole number of 1 or more is expected, or {' or '.join(map(repr, others))}.")
     rate = model.learning_rate
-    if rate != "auto" and not (isinstance(rate, float | int) and 0 < rate < math.inf):
+    if not is_auto(rate) and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
         raise ValueError(f"learning_rate={rate!r}: a number above zero is expected, or 'auto'.")
     if model.dtype not in ("float32", "float64"):
         raise ValueError(f"dtype={model.dtype!r} is not known. Choose 'float32' or 'float64'.")
@@ -432,9 +455,11 @@ def chosen_device(device: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def given_back(result: Tensor, like, rows: Rows, write=None):
-    """A result in the container and precision that `like` came in, after `write` has brought it into the data's form."""
-    wide = str(getattr(rows.values, "dtype", "")).endswith("float64")
-    result = result.to(torch.float64 if wide else torch.float32)
-    result = result if write is None else write(result)  # in the wider type, or constants would be rounded
+def precision_of(rows: Rows) -> torch.dtype:
+    """That of the data: float64 for float64, else float32."""
+    return torch.float64 if str(getattr(rows.values, "dtype", "")).endswith("float64") else torch.float32
+
+
+def given_back(result: Tensor, like):
+    """A result in the container that `like` came in."""
     return result.to(like.device) if isinstance(like, Tensor) else as_array(result)

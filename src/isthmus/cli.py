@@ -1,6 +1,7 @@
 """The command line: `isthmus VERB ...`. Results go to stdout, progress and messages to stderr."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +17,8 @@ app = App(
     name="isthmus",
     help="Train an autoencoder on the data you have, and put its code to work.",
     version=__version__,
-    help_format="plaintext",  # markdown would cost a third of the time that help takes
+    help_format="plaintext",  # markdown and boxes would cost a third of the time that help takes
+    help_formatter="plain",
 )
 
 Data = Annotated[str, Parameter(help="A path (folder of pictures, picture, .npy, .csv) or a data set: digits, mnist:test.")]
@@ -44,10 +46,10 @@ def fit(
     data: Data,
     *,
     output: Out,
-    preset: Literal["linear", "dense", "deep", "convolutional", "denoising"] | None = None,
+    preset: Literal["linear", "dense", "deep", "convolutional", "denoising"] | None = None,  # a test holds these two
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",
+    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",  # lists to the tables they name
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Literal["auto", "vectors", "images"] = "auto",
     scale: Literal["auto", "none", "standard", "minmax"] = "auto",
@@ -62,9 +64,10 @@ def fit(
     as_json: Json = False,
 ):
     """Train a model on DATA and save it as the folder given with -o."""
-    from .saving import refuse_existing
+    from .saving import refuse_replacing
 
-    refuse_existing(output, force)
+    refuse_replacing(output, force)
+    refuse_unwritable(output)
     given = {
         "n_components": n_components, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "patience": patience,
@@ -133,9 +136,9 @@ def report(
     y, train_X, train_y = labels_of(data), None, None
     if train is not None:
         train_X, train_y = opened(train, fitted.schema_.kind)[0], labels_of(train)
-    page.write(fitted, X, output, y=y, train=train_X, train_y=train_y, overwrite=force)
-    rows = page.compare(fitted, X, y, train=train_X, train_y=train_y)
-    tell(rows, as_json, lambda: page.text_table(rows))
+    study = page.Study(fitted, X, y, train_X, train_y)
+    page.write_study(study, output, overwrite=force)
+    tell(study.rows, as_json, lambda: page.text_table(study.rows))
     note(f"Wrote {output}.")
 
 
@@ -148,7 +151,8 @@ def info(
     """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
     from .information import about_data, about_model, as_text
 
-    facts = about_model(Path(what)) if (Path(what) / "config.json").is_file() else about_data(what)
+    is_model = any((Path(what) / name).is_file() for name in ("config.json", "model.safetensors"))
+    facts = about_model(Path(what)) if is_model else about_data(what)
     tell(facts, as_json, lambda: as_text(facts))
 
 
@@ -187,9 +191,10 @@ def opened(data: str, kind: str):
     from .data import read_path
 
     if datasets.is_name(data):
-        return datasets.load(data)[0], None, "images" if kind == "auto" else kind
-    X, names = read_path(data)
-    return X, names, kind
+        X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
+    else:
+        X, names = read_path(data)
+    return X.reshape(len(X), -1) if kind == "vectors" else X, names, kind
 
 
 def labels_of(data: str):
@@ -213,12 +218,20 @@ def loaded(path: Path, only=None):
     return load(path, only=only)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Says before the work, not after it, that its result cannot be written."""
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise PermissionError(f"{path} cannot be written: {parent} is no folder that you may write to. Choose another place.")
+
+
 def free_file(path: Path, suffixes: tuple[str, ...], force: bool) -> Path:
     """The path, once it is certain that it has a known ending and may be written."""
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"-o {path}: a file that ends in {' or '.join(suffixes)} is expected.")
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} already exists. Choose another name, or pass --force.")
+    from .files import refuse_existing
+
+    refuse_existing(path, force)
     return path
 
 
@@ -251,7 +264,7 @@ def write_file(path: Path, values) -> None:
     from .files import file_aside
 
     with file_aside(path) as file:
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             np.savetxt(file, values, delimiter=",", fmt="%.9g")
         else:
             np.save(file, values)
@@ -281,12 +294,12 @@ def main(arguments: list[str] | None = None) -> int:
         note(f"isthmus: {' '.join(str(error).split())}\nSee: isthmus --help")
         return 2
     except KeyboardInterrupt:
-        note("isthmus: stopped; nothing was written.")
+        note("isthmus: stopped.")
         return 130
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
+    except Exception as error:
         if debug:
             raise
-        note(f"isthmus: {error}")
+        note(f"isthmus: {str(error) or type(error).__name__}")
         return 1
     return 0
 

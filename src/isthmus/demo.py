@@ -18,11 +18,13 @@ def run(folder: Path, seed: int = 0) -> list[dict]:
     test_X, test_y = datasets.load("digits:test")
     print(f"Training on {len(X)} scanned digits of {X.shape[1]} x {X.shape[2]} pixels.", file=sys.stderr)
     model = Autoencoder(8, random_state=seed, verbose=2).fit(X, validation=test_X)
+    plane = Autoencoder(2, random_state=seed, verbose=2).fit(X)
     with folder_aside(folder, replace=True) as aside:
         model.save(aside / "model")
-        report.write(model, test_X, aside / "report.html", y=test_y, train=X, train_y=y, title="Scanned digits, squeezed")
+        study = report.Study(model, test_X, test_y, X, y, map_model=plane)
+        report.write_study(study, aside / "report.html", title="Scanned digits, squeezed")
         (aside / _MARK).write_text(json.dumps({"seed": seed}))
-    return report.compare(model, test_X, test_y, train=X, train_y=y)
+    return study.rows
 
 
 def refuse_foreign(folder: Path) -> None:

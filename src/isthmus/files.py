@@ -7,9 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuses to replace what is there, unless that was asked for."""
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} already exists. Choose another name, or pass overwrite=True (--force).")
+
+
 @contextmanager
 def folder_aside(path: Path, replace: bool = False):
     """A folder to fill beside `path`, renamed into its place when the block ends well; else everything is as it was."""
+    path = path.resolve()  # a link is kept, and what it points to replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     old = aside.with_name(f"{aside.name}.old")
@@ -17,12 +24,12 @@ def folder_aside(path: Path, replace: bool = False):
         yield aside
         flush(aside)
         os.chmod(aside, 0o777 & ~current_umask())
-        if path.exists() and replace:
-            path.rename(old)
         try:
+            if path.exists() and replace:
+                path.rename(old)
             aside.rename(path)
-        except OSError:
-            if old.exists():
+        except BaseException:
+            if old.exists() and not path.exists():
                 old.rename(path)
             raise
         shutil.rmtree(old, ignore_errors=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from . import datasets
 from .data import KINDS, open_data
 from .network import layers_of
-from .saving import load, read_config
+from .saving import MissingPart, load, read_config
 
 
 def about_model(path: Path) -> dict:
@@ -13,9 +13,7 @@ def about_model(path: Path) -> dict:
     config = read_config(path)
     try:
         model = load(path)
-    except ValueError as error:
-        if "which is yours" not in str(error):
-            raise
+    except MissingPart as error:
         return {"model": str(path), **config["fitted"], "note": str(error)}
     parameters = sum(p.numel() for p in model.network_.parameters())
     return {

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .objective import OBJECTIVES
-from .parts import ARCHITECTURES, BOTTLENECKS, CORRUPTIONS, LOSSES, Code, Custom, Data, part_of
+from .parts import ARCHITECTURES, BOTTLENECKS, CORRUPTIONS, LOSSES, Code, Custom, Data, Modules, Part, part_of
 from .parts.random import Random
 
 
@@ -55,6 +56,9 @@ class Network(nn.Module):
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
         self.code_shape = tuple(self.bottleneck.build(hidden_shape, n_components))
         output_shape = self.loss.build(target_schema)
+        others: list[Any] = [*self.penalties.values(), self.prior]
+        for part in (part for part in others if hasattr(part, "build")):
+            part.build(self.code_shape)
         self.architecture.build_decoder(self.code_shape, output_shape, target_schema.axes)
 
     def check_room(self, size: int, deliberate: bool) -> None:
@@ -98,12 +102,17 @@ class Network(nn.Module):
             for name in part.halves[other]:
                 setattr(part, name, None)
 
+    def nats(self, source: Tensor, target: Tensor) -> Tensor:
+        """The loss of each sample at its deterministic code, without corruption."""
+        return self.loss(self.decode(self.encode(Data(source))), Data(target))
+
     def forward(self, data: Data) -> Tensor:
         return self.mean(self.decode(self.encode(data)))
 
 
 def loss_part(loss):
-    return Custom(loss) if callable(loss) and not isinstance(loss, nn.Module | type) else part_of(loss, LOSSES, "loss")
+    """The loss, ready to be built; any function or module of two tensors will do."""
+    return Custom(loss) if callable(loss) and not isinstance(loss, Part | type) else part_of(loss, LOSSES, "loss")
 
 
 def listed(parts) -> list:
@@ -124,8 +133,8 @@ def built_penalties(penalties) -> dict:
     for penalty in listed(penalties):
         part = part_of(penalty, {}, "penalty")
         name = type(part).__name__.lower()
-        count = sum(key.rstrip("0123456789") == name for key in named)
-        named[name if not count else f"{name}{count + 1}"] = part
+        count = sum(type(other) is type(part) for other in named.values())
+        named[name if not count else f"{name}_{count + 1}"] = part
     return named
 
 
@@ -135,24 +144,24 @@ def initialise(network: Network, seed: int) -> None:
     PyTorch's own default costs 6 to 8 % of the loss at the sizes measured in `docs/decisions/0003-recipe.md`. Modules
     that the user gave keep the weights they came with.
     """
-    given = set(network.architecture.modules()) if type(network.architecture).__name__ == "Modules" else set()
+    given = set(network.architecture.modules()) if isinstance(network.architecture, Modules) else set()
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
-        if module in given or not hasattr(module, "reset_parameters") or not hasattr(module, "bias"):
-            continue
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
-            nn.init.xavier_uniform_(module.weight, generator=generator)
+        if module not in given and isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            first = torch.empty_like(module.weight, device="cpu")  # drawn here, the numbers are the same on every device
+            module.weight.data.copy_(nn.init.xavier_uniform_(first, generator=generator))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    network.bottleneck.set_first_weights()
+    for part in (network.architecture, network.bottleneck, network.loss):
+        part.set_first_weights()
 
 
 # -------------------------------------------------------------------------------------------------- running
 
 
 def block_size(network: Network) -> int:
-    """Rows of the fixed blocks that data runs in: as many as keep the widest layer near 16 MB, from 16 to 1024."""
-    widest = max(math.prod(network.inlet.shape), *(math.prod(layer["output"]) for layer in layers_of(network)))
+    """Rows of the fixed blocks that data runs in: as many as keep the widest layer below 16 MB, from 16 to 1024."""
+    widest = max([math.prod(network.inlet.shape), *(math.prod(layer["output"]) for layer in layers_of(network))])
     return 2 ** max(4, min(10, int(math.log2(2**22 / widest))))
 
 
@@ -164,6 +173,8 @@ def in_blocks(function, size: int, *rows) -> Tensor:
     in a batch of another size. With one size for all, a sample's code does not depend on the company it came in.
     """
     count = len(rows[0])
+    if any(len(r) != count for r in rows):
+        raise ValueError(f"There are {count} samples, but {len(rows[-1])} targets: one for each is expected.")
     result = torch.empty(0)
     for start in range(0, count, size):
         stop = min(start + size, count)
@@ -203,10 +214,10 @@ def layers_of(network: Network) -> list[dict]:
 
     leaves = [m for m in network.modules() if not list(m.children()) and not isinstance(m, Inlet | nn.Identity)]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
-    example = next(network.parameters())
+    example = next(network.parameters(), torch.zeros(0))
     try:
         with torch.no_grad():
-            network.decode(network.encode(Data(torch.zeros(2, *network.inlet.shape, dtype=example.dtype, device=example.device))))
+            network(Data(torch.zeros(2, *network.inlet.shape, dtype=example.dtype, device=example.device)))
     finally:
         for hook in hooks:
             hook.remove()

@@ -6,6 +6,7 @@ from torch import Tensor
 # Newton-Schulz quintics, one triple (a, b, c) a step: greedily minimax for singular values in [0.02, 1] after scaling by a
 # tight bound on the largest ("Polar Express", Amsel et al. 2025). Three steps do about what five of the usual ones do.
 _QUINTICS = ((7.7110, -22.1138, 16.2487), (3.2153, -2.4112, 0.5013), (2.2183, -1.5940, 0.4107))
+_BLOCK = 256  # rows done together: the products cost rows^2, and blocks of a wide layer lose next to nothing
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
@@ -37,7 +38,8 @@ class Muon:
         W <- (1 - lr weight_decay) W - lr * 0.2 sqrt(max(rows, columns)) * orthogonalise(beta m + (1 - beta) g)
 
     The factor gives updates of the root mean square that Adam's have (Liu et al. 2025), so one rate serves both. Kernels
-    are read as matrices of (channels out, everything else). Matrices of one shape are done together. This is no
+    are read as matrices of (channels out, everything else). Matrices of one shape are done together, and those with more
+    than 256 rows in blocks of rows, each made orthogonal on its own. This is no
     `torch.optim.Optimizer`: making one imports the compiler, which takes longer than many a fit.
 
     Parameters
@@ -77,7 +79,7 @@ class Muon:
             gradient: Tensor = self.parameters[i].grad  # type: ignore[assignment]
             self.moments[i].lerp_(gradient, 1 - self.momentum)
             updates.append(wide(torch.lerp(gradient, self.moments[i], self.momentum)))
-        for i, update in zip(group, orthogonalise(torch.stack(updates)), strict=True):
+        for i, update in zip(group, in_row_blocks(torch.stack(updates)), strict=True):
             p = self.parameters[i]
             if self.weight_decay:
                 p.mul_(1 - self.learning_rate * self.weight_decay)
@@ -111,6 +113,14 @@ class Adam:
         for group in self.inner.param_groups:
             group["lr"] = self.learning_rate
         self.inner.step()
+
+
+def in_row_blocks(matrices: Tensor) -> Tensor:
+    """`orthogonalise` of (count, m, n), in the fewest equal blocks of at most 256 rows; whole where only slivers divide m."""
+    count, rows, columns = matrices.shape
+    least = -(-rows // _BLOCK)
+    blocks = next((b for b in range(least, 2 * least) if rows % b == 0), 1)
+    return orthogonalise(matrices.reshape(count * blocks, rows // blocks, columns)).view(count, rows, columns)
 
 
 def wide(matrix: Tensor) -> Tensor:

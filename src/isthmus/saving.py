@@ -15,10 +15,16 @@ from torch import nn
 from . import __version__
 from .autoencoder import Autoencoder
 from .data import KINDS
-from .files import folder_aside
+from .files import folder_aside, refuse_existing
 from .parts.base import Parameters
 
 FORMAT = 1  # raised whenever a folder written now could not be read by the versions before
+
+
+class MissingPart(ValueError):
+    """A model holds something of the user's own that `load` was not given."""
+
+
 _FILES = ("config.json", "model.safetensors", "README.md")
 _FITTED = ("n_features_in_", "n_iter_", "seed_")
 _CODE = ("parts", "objective", "training")  # the modules whose classes a config may name
@@ -29,10 +35,10 @@ _CODE = ("parts", "objective", "training")  # the modules whose classes a config
 
 def save(model: Autoencoder, path, overwrite: bool = False) -> None:
     """Writes `model` to the folder `path`, aside first and then in one rename: a failed save leaves the old one whole."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if not hasattr(model, "network_") or getattr(model, "loaded_half_", None):
         raise ValueError("Only a fitted, whole model can be saved. Call fit first, or load it without only=.")
-    refuse_existing(path, overwrite)
+    refuse_replacing(path, overwrite)
     weights = tensors_to_bytes(all_tensors(model))
     config = config_of(model) | {"sha256": hashlib.sha256(weights).hexdigest()}
     config["config_sha256"] = digest_of(config)
@@ -42,12 +48,11 @@ def save(model: Autoencoder, path, overwrite: bool = False) -> None:
         (aside / "README.md").write_text(card_of(model), encoding="utf-8")
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
+def refuse_replacing(path: Path, overwrite: bool) -> None:
     """Refuses to replace anything that was not asked for, and anything but a model even when it was."""
+    refuse_existing(path, overwrite)
     if not path.exists():
         return
-    if not overwrite:
-        raise FileExistsError(f"{path} already exists. Choose another name, or pass overwrite=True (--force).")
     try:
         read_config(path)
     except (ValueError, OSError):
@@ -76,12 +81,12 @@ def config_of(model: Autoencoder) -> dict:
     return {
         "format": FORMAT,
         "isthmus": __version__,
-        "params": {name: written(value) for name, value in model.get_params(deep=False).items()},
+        "params": {name: written(value, name) for name, value in model.get_params(deep=False).items()},
         "loss": written(model.loss_),
         "corruption": written(model.corruption_),
         **{role: schema.config() for role, schema in schemas_of(model).items()},
         "fitted": fitted,
-        "history": model.history_,
+        "history": [{name: written(value) for name, value in record.items()} for record in model.history_],
     }
 
 
@@ -91,8 +96,8 @@ def digest_of(config: dict) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def written(value):
-    """A parameter as JSON: parts by class and parameters; what only the user has (modules, functions) by name."""
+def written(value, role: str = ""):
+    """A parameter as JSON: parts by class and parameters; what only the user has (modules, functions) by name and role."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
@@ -100,11 +105,13 @@ def written(value):
     if isinstance(value, list | tuple):
         return [written(item) for item in value]
     if isinstance(value, Parameters):
-        params = {name: written(param) for name, param in value.get_params(deep=False).items()}
+        params = {name: written(param, name) for name, param in value.get_params(deep=False).items()}
         return {"part": type(value).__name__, "params": params}
     if isinstance(value, np.random.RandomState):
         return None  # the seed that was drawn from it is kept in seed_
-    return {"yours": getattr(value, "__name__", type(value).__name__)}
+    if isinstance(value, torch.device):
+        return str(value)
+    return {"yours": getattr(value, "__name__", type(value).__name__), "as": role}
 
 
 # ------------------------------------------------------------------------------------------------------ load
@@ -117,7 +124,8 @@ def load(path, *, parts=None, only=None, device=None) -> Autoencoder:
     ----------
     path : folder that `save` wrote
     parts : dict, default None
-        What the model holds of your own, by name: classes of parts, modules, functions. It is asked for, never imported.
+        What the model holds of your own: classes of parts, modules, functions. By name, or by the parameter they were given
+        as ("encoder", "decoder") where two have one name. It is asked for, never imported.
     only : None, "encoder" or "decoder", default None
         Leave the other half out of memory; verbs that need it then say so.
     device : str, default None; where to, instead of the device the model was made for
@@ -132,8 +140,9 @@ def load(path, *, parts=None, only=None, device=None) -> Autoencoder:
     """
     if only not in (None, "encoder", "decoder"):
         raise ValueError(f"only={only!r} is not known. Choose 'encoder', 'decoder', or None for both.")
-    config = read_config(Path(path))
-    tensors = read_tensors(Path(path), config)
+    path = Path(path).expanduser()
+    config = read_config(path)
+    tensors = read_tensors(path, config)
     try:
         model = restored(config, tensors, parts or {}, only, device)
     except (KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
@@ -212,7 +221,7 @@ def read(value, parts: dict):
         name, params = value["part"], {k: read(v, parts) for k, v in value["params"].items()}
         own = parts.get(name)
         return own if own is not None and not inspect.isclass(own) else (own or known_part(name))(**params)
-    return asked_for(value["yours"], parts)
+    return asked_for(value["yours"], parts, value["as"])
 
 
 def known_part(name: str) -> type:
@@ -224,12 +233,12 @@ def known_part(name: str) -> type:
     return asked_for(name, {})
 
 
-def asked_for(name: str, parts: dict):
-    if name not in parts:
-        raise ValueError(
-            f"The model holds {name}, which is yours. Import it and pass it: load(path, parts={{{name!r}: {name}}})."
-        )
-    own = parts[name]
+def asked_for(name: str, parts: dict, role: str = ""):
+    """The user's own class, module or function, under its name or, where two have one name, under its role."""
+    if name not in parts and role not in parts:
+        key, own = (name, name) if name.isidentifier() else (role, "...")
+        raise MissingPart(f"The model holds {name}, which is yours. Import it and pass it: load(path, parts={{{key!r}: {own}}}).")
+    own = parts[role] if role in parts else parts[name]
     return own() if inspect.isclass(own) and issubclass(own, nn.Module) else own
 
 

@@ -3,7 +3,9 @@
 import math
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from tqdm import tqdm
 from .data.schema import Rows
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
-from .parts.base import Batch, Data, Parameters, Step
+from .parts.base import Batch, Data, Parameters, Step, is_auto
 from .parts.random import Random, key_of
 
 SCHEDULES = ("linear", "cosine", "constant")
@@ -50,12 +52,16 @@ class Training(Parameters):
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"Training({name}={getattr(self, name)!r}): choose one of {', '.join(map(repr, known))}.")
-        shares = {"warmup": self.warmup, "momentum": self.momentum, "betas": min(self.betas), "betas ": max(self.betas)}
-        for name, value in shares.items():
-            if not 0 <= value < 1:
-                raise ValueError(f"{self!r}: {name.strip()} must lie in [0, 1).")
-        if self.weight_decay != "auto" and not self.weight_decay >= 0:
-            raise ValueError(f"{self!r}: weight_decay must be zero or more, or 'auto'.")
+        betas = self.betas if isinstance(self.betas, tuple | list) and len(self.betas) == 2 else (None,)
+        shares = [("warmup", self.warmup), ("momentum", self.momentum), *(("betas", beta) for beta in betas)]
+        for name, value in shares:
+            if not isinstance(value, Real) or not 0 <= float(value) < 1:
+                raise ValueError(
+                    f"Training({name}={getattr(self, name)!r}): {'two numbers' if name == 'betas' else 'a number'} in [0, 1)."
+                )
+        decay = self.weight_decay
+        if not is_auto(decay) and not (isinstance(decay, Real) and float(decay) >= 0):
+            raise ValueError(f"Training(weight_decay={decay!r}): zero or more is expected, or 'auto'.")
 
     @property
     def default_rate(self) -> float:
@@ -65,8 +71,8 @@ class Training(Parameters):
         """The optimiser of `parameters`, for a run on samples that count `weight` in all."""
         decay = self.weight_decay
         if self.optimizer == "adam":
-            return Adam(parameters, learning_rate, 0.0 if decay == "auto" else decay, self.betas)
-        decay = max(0.1, min(1.0, 300 / weight)) if decay == "auto" else decay
+            return Adam(parameters, learning_rate, 0.0 if is_auto(decay) else decay, self.betas)
+        decay = max(0.1, min(1.0, 300 / weight)) if is_auto(decay) else decay
         return Muon(parameters, learning_rate, decay, self.momentum, self.betas)
 
     def rate(self, done: float) -> float:
@@ -87,9 +93,9 @@ def automatic_batch_size(weight: float) -> int:
     return 2 ** max(5, min(10, round(math.log2(max(weight, 1) / 8))))
 
 
-def automatic_epochs(weight: float, batch_size: int) -> int:
+def automatic_epochs(count: int, batch_size: int) -> int:
     """As many as make a thousand steps."""
-    return math.ceil(1000 / max(1, math.ceil(weight / batch_size)))
+    return math.ceil(1000 / math.ceil(count / batch_size))
 
 
 def automatic_noise(weight: float, n_components: int, spread: float) -> float:
@@ -108,7 +114,7 @@ class Samples:
     source: Rows
     target: Rows
     sample_weight: Tensor | None = None
-    validation: tuple[Rows, Rows] | None = None
+    validation: "Samples | None" = None
 
     @classmethod
     def gather(cls, source: Rows, target: Rows, weight, held_out, seed: int) -> "Samples":
@@ -116,7 +122,7 @@ class Samples:
         if len(target) != len(source):
             raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
         samples = cls(source, target, None if weight is None else torch.as_tensor(weight))
-        if isinstance(held_out, tuple) or held_out is None:
+        if isinstance(held_out, Samples) or held_out is None:
             samples.validation = held_out
             return samples
         order = torch.randperm(len(samples.source), generator=torch.Generator().manual_seed(key_of(seed, "held out") >> 1))
@@ -127,7 +133,7 @@ class Samples:
             )
         rest = samples.subset(order[:count].sort().values)
         samples = samples.subset(order[count:].sort().values)
-        samples.validation = (rest.source, rest.target)
+        samples.validation = rest
         return samples
 
     @property
@@ -145,7 +151,7 @@ class Samples:
         source = self.source.resident()
         target = source if self.target is self.source else self.target.resident()
         weight = None if self.sample_weight is None else self.sample_weight.to(source.device, source.dtype)
-        return Samples(source, target, weight, self.validation)
+        return Samples(source, target, weight, self.validation and self.validation.resident())
 
 
 @dataclass
@@ -170,7 +176,7 @@ def train(network: Network, run: Run) -> list[dict]:
     steps = run.max_epochs * -(-len(run.samples.source) // run.batch_size)
     step, history, best = 0, [], Best(network, run.patience)
     network.train()
-    with Progress(run) as progress, flushed_denormals():
+    with Progress(run) as progress, flushed_denormals(), own_randomness(run.seed):
         for epoch in range(1, run.max_epochs + 1):
             began = time.perf_counter()
             sums = Sums()
@@ -224,15 +230,15 @@ def batch_of(samples: Samples, index: Tensor) -> Batch:
 
 
 def validation_loss(network: Network, run: Run) -> float:
-    """Mean loss of the deterministic code, without corruption, in nats a sample."""
-
-    def loss(source, target):
-        return network.loss(network.decode(network.encode(Data(source))), Data(target))
-
+    """Weighted mean loss of the deterministic code, without corruption, in nats a sample."""
+    held_out = run.samples.validation or run.samples
     network.eval()
-    nats = in_blocks(loss, run.block, *(run.samples.validation or ()))
+    nats = in_blocks(network.nats, run.block, held_out.source, held_out.target).double()
     network.train()
-    return nats.double().mean().item()
+    if held_out.sample_weight is None:
+        return nats.mean().item()
+    weight = held_out.sample_weight.to(nats)
+    return ((nats * weight).sum() / weight.sum()).item()
 
 
 class Sums:
@@ -293,10 +299,18 @@ def refuse_lost(network: Network) -> None:
         raise FloatingPointError(f"Training diverged: {', '.join(lost)} became NaN or infinite. Set a lower learning_rate.")
 
 
+@contextmanager
+def own_randomness(seed: int):
+    """Layers of the user's own may draw from torch's global generator: their draws follow the seed, and it stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(key_of(seed, "layers") >> 1)
+        yield
+
+
 class flushed_denormals:
     """Rounds numbers below 1e-38 to zero while training: moments of dead units shrink to there and slow a CPU by a fifth.
 
-    A setting of the whole process, so it is taken back afterwards.
+    A setting of the thread, which the threads it starts inherit, so it is taken back afterwards.
     """
 
     def __enter__(self):

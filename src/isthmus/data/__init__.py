@@ -71,7 +71,7 @@ def read_csv(path: Path) -> np.ndarray:
         first = file.readline().strip().split(",")
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy warns of a file without numbers; here that is an error
-            skip = 0 if all(map(is_number, first)) else 1
+            skip = 0 if any(map(is_number, first)) else 1  # a line of names holds no number; one with a gap is no such line
             table = np.loadtxt(path, delimiter=",", skiprows=skip, ndmin=2, encoding="utf-8-sig")
     except ValueError as error:
         raise ValueError(f"{path} is not a table of numbers ({error}). Remove or encode the columns of text first.") from error

@@ -50,6 +50,13 @@ class Images(Schema):
         return X.float() if X.dtype in (torch.float16, torch.bfloat16) else X.astype(np.float32) if X.dtype == np.float16 else X
 
     def check_shape(self, X) -> None:
+        if X.ndim not in (3, 4):
+            raise ValueError(f"Images come as (n, height, width) or (n, height, width, channels); got shape {tuple(X.shape)}.")
+        if dtype_name(X) != self.dtype and (self.dtype in _TOP or dtype_name(X) in _TOP):
+            raise ValueError(
+                f"X has {dtype_name(X)} pixels, but this model was trained on {self.dtype}: black and white are other numbers "
+                "there. Convert the pictures first."
+            )
         shape = tuple(X.shape[1:]) if X.ndim == 4 else (*X.shape[1:], 1)
         if shape != self.shape:
             raise ValueError(
@@ -95,7 +102,7 @@ def stacked(X) -> np.ndarray:
 
 def read_folder(folder: Path) -> tuple[np.ndarray, list[str]]:
     """All pictures of a folder (and the folders in it) in the order of their names, and those names."""
-    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
     if not files:
         raise ValueError(f"{folder} holds no pictures. Files that end in {', '.join(SUFFIXES)} are looked for.")
     first = read_picture(files[0])
@@ -116,17 +123,21 @@ def read_picture(file: Path) -> np.ndarray:
     try:
         with Image.open(file) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode == "I;16":
+            if image.mode.startswith("I"):  # 16 bits, in Pillow's several ways of holding them
                 return np.asarray(image).astype(np.uint16)
-            return np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB"))
+            wanted = {"1": "L", "L": "L", "LA": "RGBA", "RGBA": "RGBA", "PA": "RGBA"}.get(image.mode, "RGB")
+            return np.asarray(image if image.mode == wanted else image.convert(wanted))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{file} is no picture that can be read ({error}). Remove or replace it.") from error
 
 
 def write_folder(pictures: np.ndarray, names: list[str], folder: Path) -> None:
     """Pictures as .png files under their names; floats in [0, 1] are written as 8 bits."""
+    taken: set[Path] = set()
     for picture, name in zip(pictures, names, strict=True):
         file = Path(folder) / Path(name).with_suffix(".png")
+        file = Path(folder) / f"{name}.png" if file in taken else file  # a.jpg beside a.png
+        taken.add(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(as_bytes(picture)).save(file)
 

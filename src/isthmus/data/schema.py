@@ -34,6 +34,8 @@ class Schema:
         self.shape = tuple(shape)
         self.dtype = str(dtype)
         self.center, self.scale, self.constant = (torch.as_tensor(v, dtype=torch.float64) for v in (center, scale, constant))
+        self.is_identity = bool((self.center == 0).all() and (self.scale == 1).all())
+        self.casts: dict[tuple, tuple[Tensor, Tensor]] = {}  # center and scale, where and as they were asked for
 
     # -------------------------------------------------------------------------------------------------- in
 
@@ -68,8 +70,15 @@ class Schema:
         if self.is_identity:
             return values.to(dtype)
         wide = values if values.dtype == torch.float64 else values.to(dtype)
-        center, scale = (v.to(wide) for v in (self.center, self.scale))
+        center, scale = self.cast(wide)
         return ((wide - center) / scale).to(dtype)
+
+    def cast(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, on the device and in the dtype of `like`."""
+        key = (like.device, like.dtype)
+        if key not in self.casts:
+            self.casts[key] = self.center.to(like), self.scale.to(like)
+        return self.casts[key]
 
     def scaled_mean(self) -> Tensor:
         """The mean sample, as the network sees it, in float64."""
@@ -91,16 +100,13 @@ class Schema:
             raise ValueError("Statistics are there while a model is fitted; they are not stored.")
         return self.statistics
 
-    @property
-    def is_identity(self) -> bool:
-        return bool((self.center == 0).all() and (self.scale == 1).all())
-
     # ------------------------------------------------------------------------------------------------- out
 
     def unscaled(self, values: Tensor) -> Tensor:
         """The inverse of `scaled`, in data units; columns that never changed get their value back exactly."""
         if not self.is_identity:
-            values = values * self.scale.to(values) + self.center.to(values)
+            center, scale = self.cast(values)
+            values = values * scale + center
         fixed = ~torch.isnan(self.constant)
         if fixed.any():
             constant = self.constant.to(values)
@@ -152,7 +158,10 @@ class Rows:
             return self
         values = tensor_of(self.values)
         if values.dtype != torch.uint8:
-            scaled = torch.cat([self.schema.scaled(part, self.dtype) for part in values.split(8192)])
+            if self.schema.is_identity:
+                scaled = values.to(self.dtype)
+            else:
+                scaled = torch.cat([self.schema.scaled(part, self.dtype) for part in values.split(8192)])
             return Rows(self.schema, scaled.view(-1, *self.schema.shape).to(self.device), self.dtype, self.device, ready=True)
         return Rows(self.schema, values.to(self.device), self.dtype, self.device)
 
@@ -172,10 +181,6 @@ class Rows:
         index = index.cpu()
         values = self.values[index.to(self.values.device)] if isinstance(self.values, Tensor) else self.values[index.numpy()]
         return Rows(self.schema, values, self.dtype, self.device, self.ready)
-
-    def blocks(self, size: int):
-        for start in range(0, len(self), size):
-            yield self.block(start, min(start + size, len(self)))
 
     def _finish(self, values: Tensor) -> Tensor:
         if self.ready:
@@ -215,7 +220,8 @@ def statistics(X, weight=None) -> Statistics:
     low, high = torch.full_like(first, torch.inf), torch.full_like(first, -torch.inf)
     for start in range(0, X.shape[0], rows):
         part = dense(X[start : start + rows])
-        low, high = torch.minimum(low, part.amin(0)), torch.maximum(high, part.amax(0))
+        least, most = torch.aminmax(part, dim=0)
+        low, high = torch.minimum(low, least), torch.maximum(high, most)
         away = part - shift
         counted = away if weight is None else away * weight[start : start + rows].view(-1, *[1] * (away.ndim - 1)).to(away)
         first += counted.sum(0)
@@ -251,6 +257,7 @@ def non_finite(X) -> int:
     """How many values are NaN or infinite; integers never are."""
     if isinstance(X, Tensor):
         return int((~torch.isfinite(X)).sum()) if X.is_floating_point() else 0
-    if X.dtype.kind != "f" or np.isfinite(X.sum(dtype=np.float64)):
-        return 0
+    with np.errstate(all="ignore"):
+        if X.dtype.kind != "f" or np.isfinite(X.sum(dtype=np.float64)):
+            return 0
     return int((~np.isfinite(X)).sum())

@@ -44,6 +44,8 @@ class Vectors(Schema):
         return X if X.dtype in (torch.float32, torch.float64, torch.uint8) else X.float()
 
     def check_shape(self, X) -> None:
+        if X.ndim != 2:
+            raise ValueError(f"Vectors come as (n_samples, {self.shape[0]}); got shape {tuple(X.shape)}.")
         if X.shape[1] != self.shape[0]:
             raise ValueError(f"X has {X.shape[1]} features, but Autoencoder is expecting {self.shape[0]} features as input.")
 

@@ -12,13 +12,14 @@ of its modules belong to the encoder and which to the decoder.
 
 import math
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Code, Part
+from .base import Code, Part, is_auto
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
@@ -38,9 +39,9 @@ def activation_of(name: str | None) -> nn.Module:
 def whole_numbers(name: str, values) -> tuple[int, ...]:
     """`values`, an int or several, as a tuple; refuses what is not a positive whole number."""
     listed = tuple(values) if isinstance(values, list | tuple) else (values,)
-    if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in listed):
+    if not all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) > 0 for v in listed):
         raise ValueError(f"{name}={values!r}: positive whole numbers are expected, such as {name}=(128, 64).")
-    return listed
+    return tuple(map(int, listed))
 
 
 # ------------------------------------------------------------------------------------------------------ dense
@@ -81,6 +82,7 @@ class Dense(Part):
     def build_encoder(self, input_shape, axes, n_components):
         width = math.prod(input_shape)
         self.widths = self._widths(width, n_components)
+        self.around = self.bypass and bool(self.widths) and n_components is not None  # a natural code would hold the input
         self.encoder = self._layers((width, *self.widths))
         return (self._with_bypass(width, (self.widths or (width,))[-1]),)
 
@@ -101,14 +103,14 @@ class Dense(Part):
         self.head.bias.copy_(output.flatten())
 
     def _with_bypass(self, source: int, hidden: int) -> int:
-        return hidden + source if self.bypass and self.widths else hidden
+        return hidden + source if self.around else hidden
 
     def _through(self, layers: nn.Module, x: Tensor) -> Tensor:
         """The last hidden activation, and behind it what came in."""
-        return torch.cat([layers(x), x], dim=1) if self.bypass and self.widths else layers(x)
+        return torch.cat([layers(x), x], dim=1) if self.around else layers(x)
 
     def _widths(self, width: int, n_components: int | None) -> tuple[int, ...]:
-        if not isinstance(self.hidden, str) or self.hidden != "auto":
+        if not is_auto(self.hidden):
             return whole_numbers("hidden", self.hidden)
         whole_numbers("layers", self.layers)
         return taper(n_components or max(width // 10, 1), self.layers)
@@ -165,7 +167,7 @@ class Conv(Part):
     Parameters
     ----------
     channels : "auto", int or sequence of int, default "auto"
-        Channels after each stage; "auto" doubles from 32, with as many stages as leave at least four pixels a side.
+        Channels after each stage; "auto" doubles from 32 to 128, in one to four stages that leave about four pixels a side.
     kernel : int, default 3
         Width of the kernels in every space axis; odd.
     down : "stride" or "pool", default "stride"
@@ -251,7 +253,7 @@ class Conv(Part):
         return conv
 
     def _channels(self, space) -> tuple[int, ...]:
-        if not isinstance(self.channels, str) or self.channels != "auto":
+        if not is_auto(self.channels):
             if self.channels in ((), []):
                 raise ValueError("channels=(): at least one stage is expected, such as channels=(32, 64).")
             return whole_numbers("channels", self.channels)
@@ -270,7 +272,7 @@ class Conv(Part):
             raise ValueError(f"up={self.up!r} is not known. Choose 'transpose', 'upsample' or 'unpool'.")
         if self.up == "unpool" and self.down != "pool":
             raise ValueError("up='unpool' puts maxima back in their places, which only down='pool' remembers. Set down='pool'.")
-        if not isinstance(self.kernel, int) or self.kernel < 1 or self.kernel % 2 == 0:
+        if not isinstance(self.kernel, Integral) or int(self.kernel) < 1 or int(self.kernel) % 2 == 0:
             raise ValueError(f"kernel={self.kernel!r}: an odd positive width is expected, so that the size is kept.")
 
 
@@ -328,7 +330,9 @@ class Modules(Part):
     def _try(self, name: str, shape) -> tuple[int, ...]:
         """The shape of one sample's result, found by running two samples of zeros."""
         try:
-            result = getattr(self, name)(torch.zeros(2, *shape))
+            module = getattr(self, name).eval()  # nothing that is counted while training may count this
+            example = next(module.parameters(), torch.zeros(0))
+            result = module(torch.zeros(2, *shape, dtype=example.dtype, device=example.device))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise ValueError(
                 f"The {name} ({type(getattr(self, name)).__name__}) failed on an input of shape (2, "

@@ -90,13 +90,24 @@ class Parameters:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+def is_auto(value) -> bool:
+    """Whether a parameter leaves the choice to isthmus (an array compared with a string would answer item by item)."""
+    return isinstance(value, str) and value == "auto"
+
+
 def same(a, b) -> bool:
     """Whether two parameter values are plainly equal (arrays and tensors never are: they are shown)."""
     return a is b or (type(a) is type(b) and isinstance(a, str | int | float | bool | tuple | list) and a == b)
 
 
 class Part(Parameters, nn.Module):
-    """A piece of an autoencoder. Copied, then built by `fit`; `after` runs once a step, after the optimiser."""
+    """A piece of an autoencoder. Copied, then built by `fit`; `after` runs once a step, after the optimiser.
+
+    `halves` names the modules that only encoder or decoder read; `side_paths` says whether the decoder reads `Code.side`.
+    """
+
+    halves: Mapping[str, tuple[str, ...]] = {"encoder": (), "decoder": ()}
+    side_paths: Any = False
 
     def set_first_weights(self) -> None:
         """Sets the first weights that are wanted otherwise than Xavier's, which are there already. Nothing by default."""
@@ -114,7 +125,7 @@ def part_of(value, table: Mapping[str, type], role: str):
         return table[value]()
     if isinstance(value, type):
         raise TypeError(f"{role}={value.__name__} is a class. Pass an instance: {role}={value.__name__}().")
-    if not isinstance(value, nn.Module):
+    if not isinstance(value, Part):
         raise TypeError(f"{role}={value!r} is no part. {choice}")
     return copy.deepcopy(value)
 

@@ -4,6 +4,8 @@ A corruption is `forward(data, random) -> data`; it keeps the shape, so that cor
 `random`, so that a sample's damage in an epoch does not depend on its company.
 """
 
+from numbers import Real
+
 from .base import Data, Part
 from .random import Random
 
@@ -29,7 +31,7 @@ class Noise(Part):
         self.std = std
 
     def build(self, schema):
-        if not isinstance(self.std, int | float) or not self.std >= 0:
+        if not isinstance(self.std, Real) or not float(self.std) >= 0:
             raise ValueError(f"Noise(std={self.std!r}): a number of zero or more is expected.")
 
     def forward(self, data: Data, random: Random) -> Data:
@@ -55,7 +57,7 @@ class Mask(Part):
         self.share = share
 
     def build(self, schema):
-        if not isinstance(self.share, int | float) or not 0 <= self.share < 1:
+        if not isinstance(self.share, Real) or not 0 <= float(self.share) < 1:
             raise ValueError(f"Mask(share={self.share!r}): a number in [0, 1) is expected.")
 
     def forward(self, data: Data, random: Random) -> Data:

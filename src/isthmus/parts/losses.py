@@ -65,7 +65,9 @@ class Squared(Loss):
         return (0.0, 1.0) if self.bounded else (-math.inf, math.inf)
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
-        return sum_features(0.5 * (self.mean(output) - target.values).square() + 0.5 * math.log(2 * math.pi), target)
+        return sum_features(
+            0.5 * (F.mse_loss(self.mean(output), target.values, reduction="none") + math.log(2 * math.pi)), target
+        )
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output) if self.bounded else output

@@ -1,0 +1,494 @@
+"""The page that a report is: sections of HTML from one study, in the order a reader meets them."""
+
+import base64
+import html
+import io
+import re
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.decomposition import PCA
+
+from . import __version__, plots
+from .information import layers
+from .study import COLUMNS, Study, accuracy, numbers, refusal_to_decode, shown_columns, squared, unit_of, written
+
+
+def page_of(study: Study, title: str | None) -> str:
+    rows = study.rows
+    title = text(title or f"{size_of(study)} through {count(study.codes.shape[1], 'number')}")
+    sections = [
+        headline(study, title),
+        samples_section(study),
+        comparison_section(study, rows),
+        errors_section(study),
+        map_section(study),
+        traversals_section(study),
+        training_section(study),
+        layers_section(study),
+    ]
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<main>
+{"".join(sections)}
+<footer><p>Made with isthmus {__version__}.</p><pre>{text(study.model)}</pre></footer>
+</main>
+</body>
+</html>
+"""
+
+
+def size_of(study: Study) -> str:
+    """A sample in words, such as 8 × 8 pixels."""
+    schema = study.model.schema_
+    picture = schema.kind == "images"
+    shape = schema.shape if picture else study.shape or schema.shape
+    return " × ".join(map(str, shape[:2])) + (" pixels" if picture or study.shape else " columns")
+
+
+def section(heading: str, lead: str, *content: str) -> str:
+    return f'<section>\n<h2>{heading}</h2>\n<p class="lead">{lead}</p>\n{"".join(content)}\n</section>\n'
+
+
+def headline(study: Study, title: str) -> str:
+    model, features = study.model, study.values.shape[1]
+    seconds = sum(record.get("seconds", 0) for record in model.history_)
+    parameters = sum(p.numel() for p in model.network_.parameters())
+    picture = model.schema_.kind == "images"
+    facts = {
+        "samples": f"{len(study.codes):,}",
+        ("pixels a sample" if picture else "columns"): " × ".join(map(str, model.schema_.shape)).removesuffix(" × 1"),
+        "numbers in the code": f"{study.codes.shape[1]:,}",
+        "parameters": f"{parameters:,}",
+        "epochs": f"{model.n_iter_:,}",
+        "of training": f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min",
+    }
+    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
+    through = f"{count(features, 'number')} through {study.codes.shape[1]:,}"
+    words = f"An autoencoder squeezes every sample of {through} and rebuilds it."
+    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+
+
+def comparison_section(study: Study, rows: list[dict]) -> str:
+    columns = shown_columns(rows)
+    body = [[row["method"], *(cell(rows, row, name) for name in columns)] for row in rows]
+    shown = table(["", *(COLUMNS[name][0] for name in columns)], body)
+    notes = f'<p class="note">{" ".join(comparison_notes(study, columns))}</p>'
+    return section("Beside PCA", verdict(rows, len(study.codes)), shown, notes)
+
+
+def comparison_notes(study: Study, columns: list[str]) -> list[str]:
+    notes = []
+    if "error" in columns:
+        notes.append(f"Squared error: summed over a sample, {unit_of(study.model.target_schema_)}; less is better.")
+    if "accuracy" in columns:
+        where = "other" if study.train_labels is None else "training"
+        notes.append(f"1-NN accuracy: how often the nearest code among the {where} samples has the right label.")
+    if study.train_values is None:
+        notes.append("PCA was fitted on these very samples, which flatters it, and they may have trained the model too.")
+    if refusal_to_decode(study):
+        notes.append("The decoder also reads what the encoder left beside the code: the code is not all it has.")
+    if study.own_target:
+        notes.append("PCA rebuilds its input, not another target, so it has no error here.")
+    return notes
+
+
+def table(head: list[str], rows: list[list[str]], name: str = "") -> str:
+    """Cells of HTML; the first of a row says what the row is about."""
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join(f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows)
+    return f'<div class="scroll"><table class="{name}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def cell(rows: list[dict], row: dict, name: str) -> str:
+    """A value, marked where it is the best of its column."""
+    more = COLUMNS[name][2]
+    values = [other[name] for other in rows if other[name] is not None]
+    best = more is not None and len(set(values)) > 1 and row[name] == (max if more else min)(values)
+    return f'<b class="best">{written(row, name)}</b>' if best else written(row, name)
+
+
+def verdict(rows: list[dict], samples: int) -> str:
+    """The table in words, whoever wins."""
+    ours, theirs = rows
+    words = []
+    if ours["error"] is not None and theirs["error"]:
+        ratio = ours["error"] / theirs["error"]
+        if abs(ratio - 1) < 0.005:
+            words.append("The autoencoder and PCA rebuild equally well.")
+        elif ratio > 100:
+            words.append("PCA rebuilds almost everything; the autoencoder does not.")
+        elif ratio < 1:
+            words.append(f"With as many numbers, the autoencoder is left with {1 - ratio:.0%} less squared error than PCA.")
+        else:
+            words.append(f"PCA rebuilds better: the autoencoder's squared error is {ratio:.2f} times as large.")
+    if ours["accuracy"] is not None:
+        best, rest = sorted(rows, key=lambda row: row["accuracy"], reverse=True)
+        noise = (best["accuracy"] * (1 - best["accuracy"]) / samples) ** 0.5  # standard error of a share
+        if best["accuracy"] - rest["accuracy"] <= 2 * noise:
+            words.append("For finding labels by the nearest code, the two differ by no more than chance would have it.")
+        else:
+            owner = "the autoencoder" if best is ours else "PCA"
+            words.append(f"Labels are found better by the codes of {owner}.")
+    return " ".join(words) or "PCA with as many numbers is the simplest thing that does the same."
+
+
+# ----------------------------------------------------------------------------------------------------- samples
+
+
+def samples_section(study: Study) -> str:
+    most, extremes = (10, 5) if is_picture(study) else (6, 3)
+    groups = {"": typical(study, most)}
+    if study.errors is not None:
+        order = np.argsort(study.sizes, kind="stable")
+        groups |= {"Rebuilt best": order[:extremes].tolist(), "Rebuilt worst": order[::-1][:extremes].tolist()}
+    cells = iter(sample_cells(study, [place for places in groups.values() for place in places]))
+    grids = [f"<h3>{name}</h3>" * bool(name) + grid(study, [next(cells) for _ in places]) for name, places in groups.items()]
+    shown = "".join(f"<div>{part}</div>" for part in grids[1:])
+    ends = f'<div class="{"two" if is_picture(study) else "one"}">{shown}</div>'
+    return section("There and back", samples_lead(study, most), grids[0], ends)
+
+
+def samples_lead(study: Study, most: int) -> str:
+    original = "target" if study.own_target else "original"
+    if study.errors is None:
+        words = "What went in, and what came out."
+    elif is_picture(study):
+        words = f"From top to bottom: the {original}, the code, what the decoder rebuilds from it, and the error: "
+        words += "red is too bright, blue too dark."
+    else:
+        words = f"The {original} in orange, what the decoder rebuilds in blue, and below it the difference."
+    return words + (" Each is the median of its class, by its error." if by_class(study, most) else "")
+
+
+def typical(study: Study, most: int) -> list[int]:
+    """Places of samples to show: of each class the one with the median error, or samples spread over the data."""
+    labels = study.labels
+    if by_class(study, most):
+        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        return [int(places[np.argsort(study.sizes[places], kind="stable")[len(places) // 2]]) for places in members]
+    return np.unique(np.linspace(0, len(study.codes) - 1, most).astype(int)).tolist()
+
+
+def by_class(study: Study, most: int) -> bool:
+    """Whether there are few enough classes, and errors, to show one sample of each."""
+    known = study.labels is not None and study.errors is not None and study.labels.dtype.kind != "f"
+    return known and len(np.unique(study.labels)) <= most
+
+
+def is_picture(study: Study) -> bool:
+    return study.kind == "images" or study.shape is not None
+
+
+def grid(study: Study, cells: list[str]) -> str:
+    return f'<div class="samples{"" if is_picture(study) else " wide"}">{"".join(cells)}</div>'
+
+
+def sample_cells(study: Study, places: list[int]) -> list[str]:
+    """A figure for each of the samples at `places`; errors of all of them on one scale."""
+    before, after = study.originals[places], study.outputs[places]
+    captions = [caption(study, place) for place in places]
+    if not is_picture(study):
+        return [line_cell(study, *sample) for sample in zip(before, after, captions, places, strict=True)]
+    nothing: list[Any] = [None] * len(places)
+    above: Any = plots.pictures(before, plots.limits_of(study.originals), study.shape)
+    below: Any = plots.pictures(after, study.limits, study.shape)
+    wrong: Any = nothing if study.errors is None else plots.error_pictures(above, below)
+    above = nothing if above is None else above  # what went in is no picture, what comes out is
+    return [picture_cell(study, *sample) for sample in zip(above, below, wrong, captions, places, strict=True)]
+
+
+def picture_cell(study: Study, above, below, wrong, words: str, place: int) -> str:
+    parts = ["" if above is None else png(above, f"sample {place}"), code_bars(study, place)]
+    parts += [png(below, f"sample {place}, rebuilt"), "" if wrong is None else png(wrong, f"sample {place}, error")]
+    return f"<figure>{''.join(parts)}<figcaption>{words}</figcaption></figure>"
+
+
+def line_cell(study: Study, before, after, words: str, place: int) -> str:
+    """A vector as lines; where nothing says what should come out, only what does."""
+
+    def draw(figure):
+        axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        if study.errors is None:
+            axes[0].plot(after, color=plots.OURS)
+        else:
+            scaled = [numbers(values[None], study.model.target_schema_)[0] for values in (before, after)]
+            axes[0].plot(scaled[0], color=plots.OTHER)
+            axes[0].plot(scaled[1], color=plots.OURS)
+            axes[1].plot(scaled[1] - scaled[0], color=plots.OURS)
+        axes[1].xaxis.get_major_locator().set_params(integer=True)
+        for ax in axes:
+            plots.bare(ax)
+
+    chart = svg(draw, 3.4, 2.4, f"sample {place}, original and rebuilt, as lines")
+    return f"<figure>{chart}<figcaption>{words}</figcaption></figure>"
+
+
+def caption(study: Study, place: int) -> str:
+    label = "" if study.labels is None else f"<b>{label_text(study.labels[place])}</b> "
+    return label + ("" if study.errors is None else f"{study.sizes[place]:#.3g}")
+
+
+def label_text(label) -> str:
+    return f"{label:.4g}" if isinstance(label, np.floating) else text(label)
+
+
+def code_bars(study: Study, place: int) -> str:
+    """The code as bars, each in standard deviations of its component; nothing for codes of more than 64 numbers."""
+    known = study.codes
+    if known.shape[1] > 64:
+        return ""
+    spread = np.where(known.std(0) > 0, known.std(0), 1)
+    heights = np.clip((known[place] - known.mean(0)) / spread, -2.5, 2.5) * 4
+    bars = "".join(f"M{4 * i} 10h3v{-height:.1f}h-3z" for i, height in enumerate(heights))
+    width = 4 * len(heights) - 1
+    return f'<svg class="bars" viewBox="0 0 {width} 20" preserveAspectRatio="none" aria-hidden="true"><path d="{bars}"/></svg>'
+
+
+# ------------------------------------------------------------------------------------------------------ errors
+
+
+def errors_section(study: Study) -> str:
+    if study.errors is None:
+        return section("Errors", "This model was fitted with a target of its own. Pass target= to see how far it is from it.")
+    lead = f"Squared error of each sample, {unit_of(study.model.target_schema_)}."
+    if study.pca_errors is not None:
+        share = (study.sizes < squared(study.pca_errors)).mean()
+        lead += f" The autoencoder rebuilds {share:.0%} of the samples better than PCA does."
+    histogram = svg(lambda figure: draw_histogram(figure, study), 5, 3.4, "Histogram of the squared errors of the samples")
+    if is_picture(study):
+        where = error_map(study)
+    else:
+        where = svg(lambda figure: draw_columns(figure, study), 5, 3.4, "Root mean squared error of each column")
+    return section("Errors", lead, f'<div class="two"><figure>{histogram}</figure>{where}</div>')
+
+
+def both_errors(study: Study) -> list[tuple[str, str, np.ndarray]]:
+    """Name, colour and errors of the model, and of PCA where it has any."""
+    pairs = [("autoencoder", plots.OURS, study.errors), ("PCA", plots.OTHER, study.pca_errors)]
+    return [(name, colour, errors) for name, colour, errors in pairs if errors is not None]
+
+
+def draw_histogram(figure, study: Study) -> None:
+    ax, known = figure.subplots(), both_errors(study)
+    sizes = [squared(errors) for _, _, errors in known]
+    every = np.concatenate(sizes)
+    edges = np.histogram_bin_edges(every, bins=40)
+    if every.min() > 0 and every.max() > 20 * np.median(every):  # a few are far off
+        edges = np.geomspace(every.min(), every.max(), 41)
+        ax.set_xscale("log")
+    for (name, colour, _), values in zip(known, sizes, strict=True):
+        ax.hist(values, edges, histtype="stepfilled", color=colour, alpha=0.35)
+        ax.hist(values, edges, histtype="step", color=colour, linewidth=1.5, label=f"{name}, mean {values.mean():.3g}")
+    ax.set(xlabel="squared error of a sample", ylabel="samples")
+    ax.legend(frameon=False)
+    plots.bare(ax)
+
+
+def draw_columns(figure, study: Study) -> None:
+    ax = figure.subplots()
+    for name, colour, errors in both_errors(study):
+        ax.plot(np.sqrt(np.square(errors).mean(0)), color=colour, marker="o", markersize=3, label=name)
+    ax.set(xlabel="column", ylabel="root mean squared error")
+    ax.legend(frameon=False)
+    plots.bare(ax)
+
+
+def error_map(study: Study) -> str:
+    """Where in the picture the errors lie, for the model and PCA on one scale; the stronger the colour, the larger."""
+    shape = study.shape if study.kind != "images" else study.model.target_schema_.shape
+    known = [(name, pixel_errors(errors, shape)) for name, _, errors in both_errors(study)]
+    largest = max(values.max() for _, values in known) or 1
+    figures = "".join(
+        f"<figure>{png(tinted(values / largest), f'Where errors of {name} lie')}<figcaption>{name}</figcaption></figure>"
+        for name, values in known
+    )
+    words = f"Root mean squared error of each pixel: clear is 0, full red is {largest:.2g}."
+    return f'<div><div class="maps">{figures}</div><p class="note">{words}</p></div>'
+
+
+def pixel_errors(errors, shape) -> np.ndarray:
+    squares = np.square(errors, dtype=np.float64).mean(0).reshape(shape)
+    return np.sqrt(squares if squares.ndim == 2 else squares.mean(-1))
+
+
+def tinted(shares) -> np.ndarray:
+    """Shares in [0, 1] as red of that opacity."""
+    colour = np.broadcast_to(plots.BRIGHTER, (*shares.shape, 3))
+    return np.concatenate([colour, (shares[..., None] * 255).round()], axis=-1).astype(np.uint8)
+
+
+# --------------------------------------------------------------------------------------------------- map, walks
+
+
+def map_section(study: Study) -> str:
+    codes, train_codes = study.map_codes
+    ours = (
+        f"The {codes.shape[1]:,}-number codes, seen along their first two principal axes" if codes.shape[1] > 2 else "The codes"
+    )
+    if study.map_model is not None:
+        ours = f"The codes of an autoencoder of {count(codes.shape[1], 'number')}, trained for this map"
+    lead = f"Every point is a sample. {ours}, beside the data's own first two principal axes."
+    maps = [
+        map_figure(study, "codes", *planes(codes, train_codes)),
+        map_figure(study, "PCA of the data", *planes(study.values, study.train_values)),
+    ]
+    return section("The map", lead, f'<div class="two">{"".join(maps)}</div>')
+
+
+def planes(points, train_points) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points, and training points, in the plane of the first two principal axes; as they are where they have no more than two."""
+    if points.shape[1] <= 2:
+        return points, train_points
+    fitted_on = points if train_points is None else train_points
+    plane = PCA(min(2, *fitted_on.shape), random_state=0).fit(fitted_on)
+    return plane.transform(points), None if train_points is None else plane.transform(train_points)
+
+
+def map_figure(study: Study, name: str, points, train_points) -> str:
+    chart = svg(lambda figure: plots.codes(points, study.labels, figure.subplots()), 5, 5, f"Map: {name}")
+    share = accuracy(study, points, train_points)
+    words = "" if share is None else f": the nearest point in this plane has the right label for {share:.1%} of the samples"
+    return f'<figure class="map">{chart}<figcaption><b>{name}</b>{words}</figcaption></figure>'
+
+
+def traversals_section(study: Study) -> str:
+    heading, reason = "What each component does", refusal_to_decode(study)
+    if reason is not None:
+        return section(heading, f"This cannot be shown: {text(reason)}")
+    components = plots.most_active(study.model, study.codes)[:16]
+    moves = np.linspace(-2, 2, 7)
+    decoded = plots.walk(study.model, study.codes, components, moves)
+    lead = "Decodings of the mean code, with one component moved from −2 to +2 standard deviations and the others held. "
+    lead += "Those that change most come first; component 0 is the first column of <code>transform</code>."
+    if not is_picture(study):
+        lead += " From −2 (orange) to +2 (blue)."
+        drawn = [walk_lines(study, *pair) for pair in zip(components, decoded, strict=True)]
+        return section(heading, lead, grid(study, drawn))
+    images = [plots.pictures(row, study.limits, study.shape) for row in decoded]
+    rows = [walk_pictures(component, row, moves) for component, row in zip(components, images, strict=True)]
+    return section(heading, lead, walk_columns(rows))
+
+
+def walk_columns(rows: list[str]) -> str:
+    """Two columns of rows, which stand below each other where there is no room."""
+    half = -(-len(rows) // 2)
+    head = '<div class="walk head" aria-hidden="true"><b></b><span>−2</span><span>0</span><span>+2</span></div>'
+    columns = "".join(f"<div>{head}{''.join(part)}</div>" for part in (rows[:half], rows[half:]) if part)
+    return f'<div class="two">{columns}</div>'
+
+
+def walk_pictures(component: int, pictures, moves) -> str:
+    images = "".join(
+        png(picture, f"component {component} at {move:+.1f} standard deviations")
+        for picture, move in zip(pictures, moves, strict=True)
+    )
+    return f'<div class="walk"><b>{component}</b>{images}</div>'
+
+
+def walk_lines(study: Study, component: int, decoded) -> str:
+    scaled = numbers(decoded, study.model.target_schema_)
+    alt = f"What component {component} changes, as lines"
+    chart = svg(lambda figure: plots.draw_walk(figure.subplots(), scaled), 3.4, 2, alt)
+    return f"<figure>{chart}<figcaption><b>{component}</b></figcaption></figure>"
+
+
+# ---------------------------------------------------------------------------------------------- training, layers
+
+
+def training_section(study: Study) -> str:
+    history = study.model.history_
+    chart = svg(lambda figure: plots.history(study.model, figure.subplots()), 5, 3.2, "Losses, epoch by epoch")
+    lead = "Loss in nats a sample. The training loss is a mean over the epoch, while the weights still change."
+    hidden = {"epoch", "seconds"} | ({"objective"} if history[-1].get("loss") == history[-1].get("objective") else set())
+    names = [name for name, value in history[-1].items() if name not in hidden and isinstance(value, float)]
+    rows = [[text(name.replace("_", " ")), f"{history[0][name]:.4g}", f"{history[-1][name]:.4g}"] for name in names]
+    ends = table(["", "epoch 1", f"epoch {len(history)}"], rows)
+    return section("Training", lead, f'<div class="two"><figure>{chart}</figure>{ends}</div>')
+
+
+def layers_section(study: Study) -> str:
+    rows = [
+        [
+            breakable(layer["layer"]),
+            text(layer["kind"]),
+            "\u202f×\u202f".join(map(str, layer["output"])),
+            f"{layer['parameters']:,}",
+        ]
+        for layer in layers(study.model)
+    ]
+    head = ["layer", "kind", "output", "parameters"]
+    return section("Layers", "In the order the data meets them.", table(head, rows, "layers"))
+
+
+# --------------------------------------------------------------------------------------------------------- ink
+
+
+def text(value) -> str:
+    return html.escape(str(value))
+
+
+def breakable(name: str) -> str:
+    """A dotted name that may go on in the next line after a dot."""
+    return text(name).replace(".", ".<wbr>")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def png(picture: np.ndarray, alt: str) -> str:
+    """An 8-bit picture within the page; large ones are made smaller, small ones keep their sharp pixels."""
+    image = Image.fromarray(picture)
+    if max(image.size) > 128:
+        image.thumbnail((96, 96))
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    sharp = ' class="sharp"' if max(image.size) < 64 else ""
+    return f'<img{sharp} alt="{text(alt)}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+
+
+# Colours that no figure uses otherwise stand for those of the page, which differ by day and night.
+_INK = {"#010203": "var(--ink)", "#010204": "var(--muted)", "#010205": "var(--paper)"}
+_SHADES = {"#bd1f01": "var(--red)", "#832db6": "var(--violet)", "#92dadd": "var(--aqua)"}  # too dark or too pale at times
+
+
+def svg(draw, width: float, height: float, alt: str) -> str:
+    """What `draw(figure)` draws, as an SVG element in the page's own font and colours; the size is in inches."""
+    matplotlib = plots.load_matplotlib()
+    ink, muted, paper = _INK
+    settings = {
+        "svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 10, "axes.labelsize": 10, "lines.linewidth": 1.5,
+        "text.color": ink, "axes.labelcolor": muted, "axes.edgecolor": muted, "xtick.color": muted, "ytick.color": muted,
+        "axes.facecolor": paper, "axes.linewidth": 0.6,
+    }  # fmt: skip
+    file = io.StringIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcParams.update(settings)
+        figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        figure.savefig(file, format="svg", transparent=False, facecolor="none", dpi=150)
+    return tidied(file.getvalue(), alt)
+
+
+def tidied(drawing: str, alt: str) -> str:
+    """An SVG file as an element of a page: without what only a file needs, and with the page's colours."""
+    drawing = drawing[drawing.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)  # nothing refers to groups, and their names repeat from figure to figure
+    opening = rf'<svg class="chart" \1 role="img" aria-label="{text(alt)}">'
+    drawing = re.sub(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', opening, drawing, count=1)
+    for colour, name in (_INK | _SHADES).items():
+        drawing = drawing.replace(colour, name)
+    return drawing

@@ -1,0 +1,191 @@
+"""What a report is made of: a model's codes and errors on some data, and PCA's beside them."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+from . import plots
+from .data import KINDS, as_array, open_data
+
+COLUMNS = {  # of the comparison: heading, how a value is written, whether more is better (None: neither)
+    "numbers": ("numbers a sample", "{:,}".format, None),
+    "error": ("squared error", "{:.4g}".format, False),
+    "explained": ("variance explained", "{:.1%}".format, True),
+    "accuracy": ("1-NN accuracy", "{:.1%}".format, True),
+}
+
+
+class Study:
+    """Everything the table and the page are made of, computed when first asked for and then kept.
+
+    `values` are samples as (n, features); what begins with `train` is None where no training data were given.
+    """
+
+    def __init__(self, model, X, y=None, train=None, train_y=None, target=None, shape=None, map_model=None):
+        self.model, self.map_model, self.shape = model, map_model, shape  # shape: of a vector that is a picture
+        self.X = opened(X, model.schema_)
+        self.train = None if train is None else opened(train, model.schema_)
+        self.own_target = model.target_schema_ is not model.schema_
+        self.target = None if target is None else opened(target, model.target_schema_)
+        self.values = numbers(self.X, model.schema_)
+        self.train_values = None if self.train is None else numbers(self.train, model.schema_)
+        self.labels: Any = None if y is None else checked_labels(y, len(self.values), "y")
+        self.train_labels: Any = None
+        if y is not None and self.train_values is not None and train_y is not None:
+            self.train_labels = checked_labels(train_y, len(self.train_values), "train_y")
+
+    @cached_property
+    def rows(self) -> list[dict]:
+        return rows_of(self)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        return as_array(self.model.transform(self.X))
+
+    @cached_property
+    def train_codes(self):
+        return None if self.train is None else as_array(self.model.transform(self.train))
+
+    @cached_property
+    def map_codes(self) -> tuple[np.ndarray, Any]:
+        """Codes of the samples and of the training data that the map is drawn from."""
+        if self.map_model is None:
+            return self.codes, self.train_codes
+        train = None if self.train is None else as_array(self.map_model.transform(self.train))
+        return as_array(self.map_model.transform(self.X)), train
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """What comes out, in the form of the data."""
+        return as_array(self.model.reconstruct(self.X))
+
+    @cached_property
+    def originals(self) -> np.ndarray:
+        """What should come out, in the form of the data; what went in, where the model has a target that is not given."""
+        return plots.dense(self.X if self.target is None else self.target)
+
+    @cached_property
+    def errors(self):
+        """(n, features), signed; None where it is not known what should come out."""
+        if self.own_target and self.target is None:
+            return None
+        schema = self.model.target_schema_
+        return numbers(self.outputs, schema) - numbers(self.originals, schema)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(n,) the model's squared error of each sample."""
+        return squared(self.errors)
+
+    @cached_property
+    def pca(self) -> PCA:
+        fitted_on = self.values if self.train_values is None else self.train_values
+        if len(fitted_on) < 2:
+            raise ValueError("There is one sample, but PCA beside the model needs two or more. Give more samples, or train=.")
+        return PCA(min(self.codes.shape[1], *fitted_on.shape), random_state=0).fit(fitted_on)
+
+    @cached_property
+    def pca_errors(self):
+        """As `errors`; None where something else than the input should come out, for PCA rebuilds its input."""
+        if self.own_target or self.target is not None:
+            return None
+        return self.pca.inverse_transform(self.pca.transform(self.values)) - self.values
+
+    @property
+    def kind(self) -> str:
+        return self.model.target_schema_.kind
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """What is black and white in pictures that come out."""
+        return plots.limits_of(self.outputs if self.errors is None else self.originals)
+
+
+def opened(X, schema):
+    """Data of the schema's kind; a path is read."""
+    return open_data(X, schema.kind)[0]
+
+
+def numbers(X, schema) -> np.ndarray:
+    """(n, features) as errors are measured: pixels in [0, 1]; columns as the model scaled them, each on its own; else as is."""
+    values: Any = plots.dense(KINDS[schema.kind].check(X))
+    white = np.iinfo(values.dtype).max if schema.kind == "images" and values.dtype.kind == "u" else 1
+    values = values.reshape(len(values), -1).astype(np.float64 if values.dtype == np.float64 else np.float32) / white
+    if schema.center.ndim:
+        values = (values - schema.center.numpy()) / schema.scale.numpy()
+    return values
+
+
+def unit_of(schema) -> str:
+    if schema.kind == "images":
+        return "pixels in [0, 1]" if schema.dtype.startswith("uint") else "pixels as they came"
+    return "columns as the model scales them" if schema.center.ndim else "data units"
+
+
+def checked_labels(labels, count: int, name: str) -> np.ndarray:
+    labels = plots.plain_labels(labels)
+    if labels.shape != (count,):
+        raise ValueError(f"{name} has shape {labels.shape}, but there are {count} samples: one label for each is expected.")
+    return labels
+
+
+def rows_of(study: Study) -> list[dict]:
+    known = "PCA" if study.train_values is not None else "PCA, fitted on these very data"
+    pca_codes = study.pca.transform(study.values)
+    pca_train = None if study.train_values is None else study.pca.transform(study.train_values)
+    return [
+        row_of(study, "autoencoder", study.codes, study.train_codes, study.errors),
+        row_of(study, known, pca_codes, pca_train, study.pca_errors),
+    ]
+
+
+def row_of(study: Study, method: str, codes, train_codes, errors) -> dict:
+    row: dict[str, Any] = {
+        "method": method,
+        "numbers": codes.shape[1],
+        "error": None,
+        "unit": unit_of(study.model.target_schema_),
+    }
+    row |= {"explained": None, "accuracy": accuracy(study, codes, train_codes)}
+    if errors is not None:
+        row["error"] = float(squared(errors).mean())
+        wanted = numbers(study.originals, study.model.target_schema_)
+        variance = float(squared(wanted - wanted.mean(0)).mean())
+        row["explained"] = 1 - row["error"] / variance if variance else None
+    return row
+
+
+def squared(errors) -> np.ndarray:
+    return np.square(errors, dtype=np.float64).sum(1)
+
+
+def accuracy(study: Study, points, train_points=None) -> float | None:
+    """How often the nearest point (of training, or without its classes another sample's) has the sample's class."""
+    labels = study.labels
+    if labels is None or labels.dtype.kind == "f" or len(labels) < 2:
+        return None
+    if study.train_labels is None:
+        nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors(return_distance=False)
+        return float((labels[nearest[:, 0]] == labels).mean())
+    nearest = NearestNeighbors(n_neighbors=1).fit(train_points).kneighbors(points, return_distance=False)
+    return float((study.train_labels[nearest[:, 0]] == labels).mean())
+
+
+def refusal_to_decode(study: Study) -> str | None:
+    """Why the model cannot decode a bare code; None where it can."""
+    try:
+        study.model.inverse_transform(study.codes[:1])
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def shown_columns(rows: list[dict]) -> list[str]:
+    return [name for name in COLUMNS if any(row[name] is not None for row in rows)]
+
+
+def written(row: dict, name: str) -> str:
+    return "–" if row[name] is None else COLUMNS[name][1](row[name])
