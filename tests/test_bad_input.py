@@ -37,11 +37,11 @@ DATA = {
     "NaN": (lambda: fit(with_value(ROWS, np.nan)), ValueError, ["X", "NaN"]),
     "infinity": (lambda: fit(with_value(ROWS, np.inf)), ValueError, ["X", "infinity"]),
     "NaN in a tensor": (
-        lambda: fit(torch.from_numpy(with_value(ROWS, np.nan))), ValueError, ["NaN", "1 value", "Remove or fill"],
+        lambda: fit(torch.from_numpy(with_value(ROWS, np.nan))), ValueError, ["NaN", "sample 1", "Remove or fill"],
     ),
     "NaN in a sparse matrix": (lambda: fit(sparse.csr_matrix(with_value(ROWS, np.nan))), ValueError, ["NaN"]),
     "NaN in a picture": (
-        lambda: fit(with_value(PICTURES, np.nan), kind="images"), ValueError, ["NaN", "1 pixel", "Remove or fill"],
+        lambda: fit(with_value(PICTURES, np.nan), kind="images"), ValueError, ["NaN", "sample 0", "Remove or fill"],
     ),
     "NaN at transform": (lambda: fit().transform(with_value(ROWS, np.nan)), ValueError, ["NaN"]),
     "NaN in codes": (lambda: fit().inverse_transform(with_value(ROWS[:, :2], np.nan)), ValueError, ["codes", "NaN"]),

@@ -226,11 +226,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 raise ValueError(f"validation={validation!r}: a share of the samples lies between 0 and 1, or pass data.")
             return float(validation)
         if self.target_schema_ is self.schema_:
-            rows = self._read(validation, self.schema_)
+            rows = self._read(validation, self.schema_).looked_at()
             return Samples(rows, rows)
         if not isinstance(validation, tuple) or len(validation) != 2:
             raise ValueError("With a target of its own, validation is a share or a pair (X, target).")
-        return Samples(self._read(validation[0], self.schema_), self._read(validation[1], self.target_schema_))
+        source, target = self._read(validation[0], self.schema_), self._read(validation[1], self.target_schema_)
+        return Samples(source.looked_at(), target.looked_at())
 
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()

@@ -173,9 +173,16 @@ class Rows:
         return self._finish(values.index_select(0, index.to(values.device)))
 
     def block(self, start: int, stop: int) -> Tensor:
-        """(stop - start, *shape), consecutive samples."""
+        """(stop - start, *shape), consecutive samples; refuses NaN and infinity, which may spoil their neighbours."""
         part = self.values[start:stop]
-        return self._finish(torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part))
+        values = torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part)
+        return self._finish(values if self.ready else refuse_non_finite(values, start))
+
+    def looked_at(self) -> "Rows":
+        """These rows, once it is certain that all are finite; `block` and the statistics look by themselves."""
+        for start in range(0, len(self), 8192):
+            self.block(start, start + 8192)
+        return self
 
     def subset(self, index: Tensor) -> "Rows":
         index = index.cpu()
@@ -219,7 +226,7 @@ def statistics(X, weight=None) -> Statistics:
     first, square = torch.zeros_like(shift, dtype=torch.float64), torch.zeros_like(shift, dtype=torch.float64)
     low, high = torch.full_like(first, torch.inf), torch.full_like(first, -torch.inf)
     for start in range(0, X.shape[0], rows):
-        part = dense(X[start : start + rows])
+        part = refuse_non_finite(dense(X[start : start + rows]), start)
         least, most = torch.aminmax(part, dim=0)
         low, high = torch.minimum(low, least), torch.maximum(high, most)
         away = part - shift
@@ -253,11 +260,14 @@ def center_and_scale(scaling: str, mean: Tensor, std: Tensor, low: Tensor, high:
     return center, torch.where(high > low, scale, torch.ones_like(scale))
 
 
-def non_finite(X) -> int:
-    """How many values are NaN or infinite; integers never are."""
-    if isinstance(X, Tensor):
-        return int((~torch.isfinite(X)).sum()) if X.is_floating_point() else 0
-    with np.errstate(all="ignore"):
-        if X.dtype.kind != "f" or np.isfinite(X.sum(dtype=np.float64)):
-            return 0
-    return int((~np.isfinite(X)).sum())
+def refuse_non_finite(values: Tensor, first: int = 0) -> Tensor:
+    """The samples, if all their values are finite; `first` is the number of the first of them.
+
+    Checked a few rows at a time where they are read anyway: data larger than the cache is then read once.
+    """
+    if values.is_floating_point() and not torch.isfinite(values.sum()):  # a sum may overflow where no value is infinite
+        bad = ~torch.isfinite(values)
+        if bad.any():
+            row = first + int(bad.flatten(1).any(1).nonzero()[0])
+            raise ValueError(f"Input X contains NaN or infinity, first in sample {row}. Remove or fill such samples before.")
+    return values

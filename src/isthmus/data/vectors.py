@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
-from .schema import Schema, center_and_scale, chosen_scaling, non_finite
+from .schema import Schema, center_and_scale, chosen_scaling
 
 
 class Vectors(Schema):
@@ -30,8 +30,9 @@ class Vectors(Schema):
             return cls._check_tensor(X)
         if isinstance(X, list | tuple) and not len(X):
             raise ValueError("X is empty: 0 samples. At least one is needed.")
-        return check_array(
-            X, dtype=[np.float64, np.float32, np.uint8], accept_sparse="csr", input_name="X", estimator="Autoencoder"
+        kept = [np.float64, np.float32, np.uint8]
+        return check_array(  # values are looked at when they are read
+            X, dtype=kept, accept_sparse="csr", ensure_all_finite=False, input_name="X", estimator="Autoencoder"
         )
 
     @classmethod
@@ -39,8 +40,6 @@ class Vectors(Schema):
         X = X.detach()
         if X.ndim != 2 or 0 in X.shape:
             raise ValueError(f"Expected a 2-D tensor of (n_samples, n_features) with at least one of each, got {tuple(X.shape)}.")
-        if bad := non_finite(X):
-            raise ValueError(f"Input X contains NaN or infinity ({bad} values). Remove or fill these rows first.")
         return X if X.dtype in (torch.float32, torch.float64, torch.uint8) else X.float()
 
     def check_shape(self, X) -> None:
