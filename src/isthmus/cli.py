@@ -46,10 +46,11 @@ def fit(
     data: Data,
     *,
     output: Out,
-    preset: Literal["linear", "dense", "deep", "convolutional", "denoising"] | None = None,  # a test holds these two
+    preset: Literal["linear", "dense", "deep", "convolutional", "denoising"]
+    | None = None,  # a test holds this list and that of losses to their tables
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",  # lists to the tables they name
+    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Literal["auto", "vectors", "images"] = "auto",
     scale: Literal["auto", "none", "standard", "minmax"] = "auto",
