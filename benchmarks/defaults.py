@@ -84,7 +84,7 @@ class WithBypass(nn.Module):
         first, *_, before, last = widths
         pairs = pairwise(widths[:-1])
         self.hidden = nn.Sequential(*[m for a, b in pairs for m in (nn.Linear(a, b), activation_of(activation))])
-        self.head = nn.Linear(before + first, last)
+        self.head, self.around = nn.Linear(before, last), nn.Linear(first, last, bias=False)
 
     def forward(self, x):
-        return self.head(torch.cat([self.hidden(x), x], dim=1))
+        return self.head(self.hidden(x)) + self.around(x)

@@ -63,9 +63,8 @@ def synthetic(count: int) -> np.ndarray:
 @torch.no_grad()
 def products(model: Autoencoder, X: np.ndarray, size: int) -> torch.Tensor:
     """The encoder's matrix products on all rows and nothing else."""
-    *hidden, last = [p.T.contiguous() for p in encoder_weights(model)]
-    deep, bypass = last.split([hidden[-1].shape[1], COLUMNS])  # the code reads the last hidden layer, and the input
-    source, result = torch.from_numpy(X), torch.empty(len(X), last.shape[1])
+    *hidden, deep, bypass = [p.T.contiguous() for p in encoder_weights(model)]  # the code reads hidden layer and input
+    source, result = torch.from_numpy(X), torch.empty(len(X), deep.shape[1])
     for start in range(0, len(X), size):
         block = rows = source[start : start + size]
         for weight in hidden:

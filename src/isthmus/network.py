@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .objective import OBJECTIVES
 from .parts import ARCHITECTURES, BOTTLENECKS, CORRUPTIONS, LOSSES, Code, Custom, Data, Modules, Part, part_of
+from .parts.layers import Bypass
 from .parts.random import Random
 
 
@@ -54,7 +55,7 @@ class Network(nn.Module):
         self.prior = part_of(choices.prior, {}, "prior") if choices.prior is not None else None
 
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
-        self.code_shape = tuple(self.bottleneck.build(hidden_shape, n_components))
+        self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
         output_shape = self.loss.build(target_schema)
         others: list[Any] = [*self.penalties.values(), self.prior]
         for part in (part for part in others if hasattr(part, "build")):
@@ -79,9 +80,14 @@ class Network(nn.Module):
     def encode(self, data: Data, random: Random | None = None) -> Code:
         """`random=None` gives the deterministic code."""
         hidden, side, length = self.architecture.encode(self.inlet(data), data.length)
-        code = self.bottleneck(hidden, random)
+        code = self.bottleneck(self._readable(hidden), random)
         code.side, code.length = side, length
         return code
+
+    def _readable(self, hidden):
+        """What the architecture gives (or its shape), without the source beside it where the bottleneck reads none."""
+        paired = isinstance(hidden, tuple) and not isinstance(hidden[0], int)
+        return hidden[0] if paired and not getattr(self.bottleneck, "reads_source", False) else hidden
 
     def decode(self, code: Code | Tensor) -> Tensor:
         code = code if isinstance(code, Code) else Code(code)
@@ -147,9 +153,10 @@ def initialise(network: Network, seed: int) -> None:
     given = set(network.architecture.modules()) if isinstance(network.architecture, Modules) else set()
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
-        if module not in given and isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
-            first = torch.empty_like(module.weight, device="cpu")  # drawn here, the numbers are the same on every device
-            module.weight.data.copy_(nn.init.xavier_uniform_(first, generator=generator))
+        if module not in given and isinstance(module, nn.Linear | nn.modules.conv._ConvNd | Bypass):
+            weight: Any = module.around if isinstance(module, Bypass) else module.weight
+            first = torch.empty_like(weight, device="cpu")  # drawn here, the numbers are the same on every device
+            weight.data.copy_(nn.init.xavier_uniform_(first, generator=generator))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for part in (network.architecture, network.bottleneck, network.loss):

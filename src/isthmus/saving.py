@@ -261,6 +261,7 @@ A sample of shape {model.schema_.shape} becomes a code of {model.n_components_} 
 
 ```python
 from isthmus import load
+
 model = load("path/to/this/folder")
 codes = model.transform(X)
 ```

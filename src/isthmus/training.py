@@ -18,7 +18,7 @@ from .parts.base import Batch, Data, Parameters, Step, is_auto
 from .parts.random import Random, key_of
 
 SCHEDULES = ("linear", "cosine", "constant")
-_RATES = {"muon": 3e-2, "adam": 1e-3}  # the learning rates that "auto" stands for
+_RATES = {"muon": 4e-2, "adam": 1e-3}  # the learning rates that "auto" stands for
 
 
 class Training(Parameters):

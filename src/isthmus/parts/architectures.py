@@ -2,6 +2,7 @@
 
 An architecture sees floats with channels last and nothing else. It offers, in the order of use,
     build_encoder(input_shape, axes, n_components) -> hidden_shape    axes: how many leading axes of the shape are space
+                                                                      two shapes: hidden and source, for a `Bypass`
     encode(values, length=None) -> hidden, side, length               side: what only the decoder may read, or None
     build_decoder(code_shape, output_shape, axes)
     decode(code) -> output                                            (batch, *output_shape)
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Code, Part, is_auto
+from .layers import bias_of, linear_from
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
@@ -65,8 +67,8 @@ class Dense(Part):
         The code also sees the input itself, and the output the code itself: the network is a linear autoencoder plus what
         the hidden layers add. It learns faster and, on few samples, does not fall behind PCA. The classic nets have none.
 
-    >>> Dense(hidden=(128, 64)).build_encoder((784,), axes=0, n_components=32)         # 64, and the input behind it
-    (848,)
+    >>> Dense(hidden=(128, 64)).build_encoder((784,), axes=0, n_components=32)         # 64, and the input beside it
+    ((64,), (784,))
     """
 
     side_paths = False
@@ -84,13 +86,14 @@ class Dense(Part):
         self.widths = self._widths(width, n_components)
         self.around = self.bypass and bool(self.widths) and n_components is not None  # a natural code would hold the input
         self.encoder = self._layers((width, *self.widths))
-        return (self._with_bypass(width, (self.widths or (width,))[-1]),)
+        return self._shape((self.widths or (width,))[-1], width)
 
     def build_decoder(self, code_shape, output_shape, axes):
         self.output_shape = tuple(output_shape)
-        widths = (math.prod(code_shape), *reversed(self.widths))
+        width = math.prod(code_shape)
+        widths = (width, *reversed(self.widths))
         self.decoder = self._layers(widths)
-        self.head = nn.Linear(self._with_bypass(widths[0], widths[-1]), math.prod(output_shape))
+        self.head = linear_from(self._shape(widths[-1], width), math.prod(output_shape))
 
     def encode(self, values: Tensor, length=None):
         return self._through(self.encoder, values.flatten(1)), None, None
@@ -100,14 +103,14 @@ class Dense(Part):
 
     @torch.no_grad()
     def start(self, output: Tensor) -> None:
-        self.head.bias.copy_(output.flatten())
+        bias_of(self.head).copy_(output.flatten())
 
-    def _with_bypass(self, source: int, hidden: int) -> int:
-        return hidden + source if self.around else hidden
+    def _shape(self, hidden: int, source: int) -> tuple:
+        return ((hidden,), (source,)) if self.around else (hidden,)
 
-    def _through(self, layers: nn.Module, x: Tensor) -> Tensor:
-        """The last hidden activation, and behind it what came in."""
-        return torch.cat([layers(x), x], dim=1) if self.around else layers(x)
+    def _through(self, layers: nn.Module, x: Tensor):
+        """The last hidden activation, and beside it what came in."""
+        return (layers(x), x) if self.around else layers(x)
 
     def _widths(self, width: int, n_components: int | None) -> tuple[int, ...]:
         if not is_auto(self.hidden):

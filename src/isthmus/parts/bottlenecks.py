@@ -4,16 +4,15 @@ A bottleneck offers
     build(hidden_shape, n_components) -> code_shape    None: the hidden activation itself, in its shape, is what is limited
     set_first_weights()                                sets the first weights that it wants otherwise than Xavier's
     forward(hidden, random=None) -> Code               random=None asks for the deterministic code
+    reads_source = True                                if it reads the pair that a `Bypass` needs (`linear_from` makes one)
 """
 
-import math
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .architectures import activation_of
 from .base import Code, Part
+from .layers import bias_of, linear_from
 
 
 class Plain(Part):
@@ -35,6 +34,7 @@ class Plain(Part):
     """
 
     limits = False  # nothing but the number of components limits the code
+    reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
 
     def __init__(self, activation=None):
@@ -45,17 +45,16 @@ class Plain(Part):
         self.act = activation_of(self.activation)
         self.linear: nn.Module = nn.Identity()
         if n_components is not None:
-            self.linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(hidden_shape), n_components))
+            self.linear = linear_from(hidden_shape, n_components)
         return hidden_shape if n_components is None else (n_components,)
 
     @torch.no_grad()
     def set_first_weights(self):
         """Lifts the units of a relu code: one that begins below zero for every sample never wakes."""
-        if self.activation == "relu" and isinstance(self.linear, nn.Sequential):
-            last: Any = self.linear[1]
-            last.bias.fill_(0.3)
+        if self.activation == "relu" and not isinstance(self.linear, nn.Identity):
+            bias_of(self.linear).fill_(0.3)
 
-    def forward(self, hidden: Tensor, random=None) -> Code:
+    def forward(self, hidden, random=None) -> Code:
         return Code(self.act(self.linear(hidden)))
 
 

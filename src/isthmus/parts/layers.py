@@ -1,0 +1,51 @@
+"""Layers that several parts are made of."""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Bypass(nn.Module):
+    """A linear map of the last hidden activation `h` and, past the hidden layers, of what came in, `x`.
+
+        y = W h + V x + b
+
+    W begins at zero: an untrained network is the linear autoencoder of the V's, and the hidden layers add to it. Two
+    matrices, not one of both side by side: nothing has to be copied together, and Muon makes each orthogonal on its own.
+
+    >>> Bypass(64, 784, 32)((torch.zeros(5, 64), torch.zeros(5, 784))).shape
+    torch.Size([5, 32])
+    """
+
+    def __init__(self, hidden: int, source: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width, hidden))
+        self.around = nn.Parameter(torch.zeros(width, source))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, both: tuple[Tensor, Tensor]) -> Tensor:
+        hidden, source = both
+        return torch.addmm(F.linear(source, self.around, self.bias), hidden, self.weight.T)
+
+
+def linear_from(shape, width: int) -> nn.Module:
+    """The linear map of a hidden activation to `width` numbers; `shape`: its shape, or those of two that `Bypass` reads.
+
+    >>> linear_from((7, 7, 8), 32), linear_from(((64,), (784,)), 32)
+    (Sequential(
+      (0): Flatten(start_dim=1, end_dim=-1)
+      (1): Linear(in_features=392, out_features=32, bias=True)
+    ), Bypass())
+    """
+    if isinstance(shape[0], tuple):
+        hidden, source = map(math.prod, shape)
+        return Bypass(hidden, source, width)
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width))
+
+
+def bias_of(linear: Any) -> Tensor:
+    """What a map made by `linear_from` adds."""
+    return linear.bias if isinstance(linear, Bypass) else linear[1].bias
