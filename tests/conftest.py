@@ -49,6 +49,12 @@ def X(digits):
 
 
 @pytest.fixture
+def y(digits):
+    """The digits that the rows of X show."""
+    return digits[1][:100]
+
+
+@pytest.fixture
 def images(digits):
     """100 pictures (8, 8), uint8."""
     return (digits[0][:100] * 255).round().astype(np.uint8).reshape(-1, 8, 8)

@@ -24,9 +24,9 @@ def python_blocks(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
-def test_docstring_examples_run_as_shown(name, X, images, model, folder):
+def test_docstring_examples_run_as_shown(name, X, y, images, model, folder):
     module = importlib.import_module(name)
-    names = {"np": np, "torch": torch, "X": X, "images": images, "model": model, "folder": folder}
+    names = {"np": np, "torch": torch, "X": X, "y": y, "images": images, "model": model, "folder": folder}
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     report: list[str] = []
     for example in doctest.DocTestFinder().find(module, name, extraglobs=names):

@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder, Training, presets
-from isthmus.parts import Conv, Dense, Part
+from isthmus.parts import Conv, Dense, Part, Prior
 
 
 class Note:
@@ -170,14 +170,14 @@ class Spread(Part):
         return (step.code.z.std(0) - 1).square().sum()
 
 
-class Cloud(Part):
+class Cloud(Prior):
     """A prior of the test's own: a normal distribution with the codes' mean and standard deviation."""
 
     def fit(self, codes):
         self.mean, self.std = codes.mean(0), codes.std(0)
 
-    def sample(self, n, seed):
-        return self.mean + self.std * torch.randn(n, len(self.mean), generator=torch.Generator().manual_seed(seed))
+    def sample(self, random, network):
+        return self.mean + self.std * random.normal_like(self.mean.expand(len(random.rows), -1))
 
 
 def test_a_penalty_of_your_own_is_noted_and_minimised(X):

@@ -11,12 +11,14 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
 from torch import Tensor
 
+from . import generation
 from .data import KINDS, Rows, Schema, as_array, open_data
+from .data.conditions import Condition, Told
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
-from .parts import Data, Noise
+from .parts import Code, Data, Noise
 from .parts.base import is_auto
 from .parts.random import key_of
-from .training import Run, Samples, Training, automatic_batch_size, automatic_epochs, automatic_noise, train
+from .training import Run, Samples, Training, automatic_batch_size, automatic_epochs, automatic_noise, train, warn_of_collapse
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -33,16 +35,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
         vectors and convolutional for images.
     bottleneck : str or part, default "plain"
+        What limits the code: "plain", "l1", "kl_sparse", "topk", "batch_topk", "jumprelu", "gaussian", "vector_quantized",
+        "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
     corruption : "auto", None, str, part or list of them, default "auto"
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread.
     loss : "auto", str, part or callable, default "auto"
         "squared", "absolute", "bernoulli" or any `(output, target) -> (batch,)` in nats a sample. "auto" is bernoulli where
         the target lies in [0, 1], else squared.
-    penalties : part or list of parts, default ()
+    penalties : str, part or list of them, default ()
+        What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
-    prior : part or None, default None
-        Fitted to the codes after training; `sample` draws from it.
+        How these add up: "sum", "importance_weighted", "rate_distortion".
+    prior : str, part or None, default None
+        What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
+        training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
     kind : "auto", "vectors" or "images", default "auto"
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
@@ -82,6 +89,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     target_schema_: Schema
     loss_: object
     corruption_: object
+    prior_: object
+    condition_: Condition | None
     n_iter_: int
     seed_: int
 
@@ -130,7 +139,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # ------------------------------------------------------------------------------------------------- fit
 
-    def fit(self, X, y=None, *, target=None, sample_weight=None, validation=None, callbacks=()):
+    def fit(self, X, y=None, *, target=None, condition=None, sample_weight=None, validation=None, callbacks=()):
         """Trains on `X`.
 
         Parameters
@@ -138,6 +147,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X : array, tensor, CSR matrix, frame or path, (n_samples, ...)
         y : ignored; a Pipeline hands class labels to every step
         target : like X, default X itself; what must come out for each sample
+        condition : (n_samples,) labels or (n_samples, width) numbers, default None
+            What encoder and decoder are told besides; then every verb that reads or writes samples asks for it.
         sample_weight : (n_samples,), default None; how often each sample counts. "auto" reads the sum as the number of samples
         validation : array like X (with a target: a pair), share in (0, 1) or None; its loss is noted after every epoch
         callbacks : objects with `on_epoch_end(network, record)`
@@ -146,26 +157,31 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         for name in [name for name in vars(fresh) if name.endswith("_")]:
             delattr(fresh, name)
-        fresh._fit(X, target, sample_weight, validation, callbacks)
+        fresh._fit(X, target, condition, sample_weight, validation, callbacks)
         self.__dict__ = fresh.__dict__
         return self
 
-    def _fit(self, X, target, sample_weight, validation, callbacks) -> None:
+    def _fit(self, X, target, condition, sample_weight, validation, callbacks) -> None:
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         source, weight = self._learn(X, sample_weight)
         targets = source if target is None else self._learn(target, sample_weight)[0]
         self.schema_, self.target_schema_ = source.schema, targets.schema
         self._check_features(X, reset=True)
-        samples = Samples.gather(source, targets, weight, self._held_out(validation), self.seed_)
+        self.condition_ = None if condition is None else Condition.learn(condition)
+        if condition is not None and sample_weight is not None:
+            condition = np.asarray(condition)[np.asarray(sample_weight) != 0]  # as `_learn` leaves them out
+        told = self._told(condition, len(source))
+        samples = Samples.gather(source, targets, weight, told[0] if told else None, self._held_out(validation), self.seed_)
 
-        self.loss_ = self._chosen_loss(samples.target)
+        self.loss_, self.prior_ = self._chosen_loss(samples.target), self.prior
         self.corruption_ = self._chosen_corruption(samples)
         self.build_network()
         self._start(samples)
         self.history_ = train(self.network_, self._run(samples, callbacks))
         self.n_iter_ = len(self.history_)
         if self.network_.prior is not None:
-            self.network_.prior.fit(in_blocks(self._code, self.block_, samples.source))
+            generation.fit_own_prior(self, samples)
+        warn_of_collapse(self.history_[-1])
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
@@ -177,11 +193,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             loss=self.loss_,
             penalties=self.penalties,
             objective=self.objective,
-            prior=self.prior,
+            prior=self.prior_,
         )
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights from the global generator
             torch.default_generator.manual_seed(self.seed_)
-            network = Network(choices, self.schema_, self.target_schema_, self._number_of_components())
+            told = 0 if self.condition_ is None else self.condition_.width
+            network = Network(choices, self.schema_, self.target_schema_, self._number_of_components(), told)
         deliberate = bool(listed(self.penalties)) or (not is_auto(self.corruption) and bool(listed(self.corruption)))
         network.check_room(math.prod(self.schema_.shape), deliberate)
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
@@ -225,6 +242,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if not 0 < float(validation) < 1:
                 raise ValueError(f"validation={validation!r}: a share of the samples lies between 0 and 1, or pass data.")
             return float(validation)
+        if self.condition_ is not None:
+            raise ValueError("With a condition, validation is a share of the samples, such as validation=0.1.")
         if self.target_schema_ is self.schema_:
             rows = self._read(validation, self.schema_).looked_at()
             return Samples(rows, rows)
@@ -266,6 +285,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         initialise(network, key_of(self.seed_, "weights") >> 1)
         mean = samples.target.schema.scaled_mean().to(self.device_, self.dtype_)
         network.architecture.start(network.loss.start(mean))
+        for part in [*network.corruption, network.prior]:
+            if hasattr(part, "look"):
+                part.look(samples.source.resident().take(torch.arange(len(samples.source))))
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
@@ -285,66 +307,140 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # -------------------------------------------------------------------------------------- use, in arrays
 
-    def transform(self, X):
+    def transform(self, X, condition=None):
         """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
         rows = self._rows(X)
-        return given_back(in_blocks(self._code, self.block_, rows).flatten(1).to(precision_of(rows)), X)
+        codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
+        return given_back(codes.flatten(1).to(precision_of(rows)), X)
 
-    def inverse_transform(self, codes):
+    def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
         self._need("decoder")
         values = codes if isinstance(codes, Tensor) else check_array(codes, dtype=[np.float64, np.float32], input_name="codes")
-        return self._decoded(values, codes)
+        return self._decoded(values, codes, condition)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X, condition=None):
         """Encodes and decodes `X`, side paths included; the result has the form of the data (or of the target)."""
         self._need("decoder")
         rows = self._rows(X)
-        return given_back(in_blocks(lambda block: self._written(self.network_(Data(block)), rows), self.block_, rows), X)
 
-    def score_samples(self, X, target=None):
+        def rebuilt(*block):
+            code = self._encoded(*block)
+            return self._written(self.network_.mean(self.network_.decode(code)), rows)
+
+        return given_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+
+    def score_samples(self, X, target=None, condition=None):
         """Minus the loss of each sample at its deterministic code, in nats, (n_samples,); higher is better."""
         self._need("decoder")
         rows = self._rows(X)
         if self.target_schema_ is not self.schema_ and target is None:
             raise ValueError("This model was fitted with a target of its own. Pass target= to score against.")
         targets = rows if target is None else self._read(target, self.target_schema_)
-        return -in_blocks(self.network_.nats, self.block_, rows, targets).numpy().astype(np.float64)
+        told = self._told(condition, len(rows))
+        return -in_blocks(self.network_.nats, self.block_, rows, targets, *told).numpy().astype(np.float64)
 
     def score(self, X, y=None):
         """The mean of `score_samples`: minus the mean loss, in nats a sample."""
         return float(self.score_samples(X).mean())
 
-    def sample(self, n=1, random_state=None):
-        """`n` new samples: codes drawn from the prior, decoded."""
+    # ----------------------------------------------------------------------------------------- new samples
+
+    def sample(self, n=1, *, like=None, spread=1.0, condition=None, random_state=None):
+        """New samples, decoded from codes that are drawn.
+
+        Parameters
+        ----------
+        n : int, default 1; how many, or with `like` how many of each
+        like : array like X, default None
+            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the codes' spread.
+        spread : float, default 1.0; with `like`: how many times as far
+        condition : one label (or row) for all, or one for each; where the model was fitted with a condition
+        random_state : int, RandomState or None, default None
+
+        Returns
+        -------
+        (n, ...) in the form of the data; with `like`, the n variations of its first row, then those of the second, ...
+        """
         self._need("decoder")
-        if self.network_.prior is None:
-            raise ValueError("This model has no prior to draw codes from. Fit it with prior=...")
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return self._decoded(self.network_.prior.sample(n, seed), np.empty(0, np.float32))
+        seed = generation.seed_of(random_state)
+        if like is None:
+            codes = generation.drawn_codes(self, n, seed)
+        else:
+            codes = generation.varied_codes(self, like, n, seed, spread, condition)
+            condition = condition if condition is None or np.ndim(condition) == 0 else np.repeat(condition, n, 0)
+        return self._decoded(codes, np.empty(0, np.float32), condition)
+
+    def fit_prior(self, prior, X, condition=None):
+        """Fits a prior ("normal", "mixture", "autoregressive" or a part) to the codes of `X`, whatever the model is."""
+        generation.fit_prior(self, prior, X, condition)
+        return self
+
+    def interpolate(self, a, b, steps=8, condition=None):
+        """The way from one sample to another through the code, ends included: (steps, ...) in the form of the data.
+
+        Codes of a Gaussian bottleneck move along a great circle, whose points are as far from the origin as codes from the
+        prior are; others along the line.
+
+        Parameters
+        ----------
+        a, b : one sample each, without the axis of samples
+        steps : int, default 8
+        condition : as for `sample`
+        """
+        self._need("decoder")
+        both = np.stack([np.asarray(a), np.asarray(b)])
+        ends = torch.as_tensor(self.encode(both) if self.condition_ is None else self.encode(both, condition))
+        spherical = getattr(self.network_.bottleneck, "posterior", False)
+        return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
+
+    def posterior(self, X, condition=None):
+        """Mean and standard deviation of every sample's code, (n_samples, n_components) each; for Gaussian bottlenecks."""
+        return generation.posterior(self, X, condition)
+
+    def log_likelihood(self, X, n_draws=1000, *, condition=None, random_state=None):
+        """log p(x) of every sample in nats, (n_samples,), from `n_draws` draws of its posterior; a lower bound on average.
+
+        log p(x) ~ log 1/n sum_i  p(x | z_i) p(z_i) / q(z_i | x),   z_i ~ q(z | x)      (Burda et al. 2016)
+        """
+        return generation.log_likelihood(self, X, n_draws, generation.seed_of(random_state), condition)
+
+    def attribute_direction(self, X, has, condition=None):
+        """The step in code space, (n_components,), that adds an attribute: mean code of those that have it minus the others'.
+
+        `inverse_transform(codes + direction)` shows the samples with it. `has` : (n_samples,) of True and False.
+        """
+        has = np.asarray(has, bool)
+        codes = np.asarray(self.transform(X) if condition is None else self.transform(X, condition))
+        if has.shape != (len(codes),) or has.all() or not has.any():
+            raise ValueError(f"has must say True or False for each of the {len(codes)} samples, and both must occur.")
+        return codes[has].mean(0) - codes[~has].mean(0)
 
     # ------------------------------------------------------------------------------------- use, in tensors
 
-    def encode(self, X):
+    def encode(self, X, condition=None):
         """Codes of `X` in their natural shape, (n_samples, *code_shape_).
 
         A tensor comes back on its device and carries gradients; anything else gives an array.
         """
         if not isinstance(X, Tensor):
             rows = self._rows(X)
-            return given_back(in_blocks(self._code, self.block_, rows).to(precision_of(rows)), X)
+            codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
+            return given_back(codes.to(precision_of(rows)), X)
         self._need("encoder")
         self.schema_.check_shape(X)
         values = self.schema_.scaled(X.to(self.device_), self.dtype_).reshape(-1, *self.schema_.shape)
-        return self._code(values).to(X.device)
+        return self._code(values, *(told.values for told in self._told(condition, len(X)))).to(X.device)
 
-    def decode(self, codes):
+    def decode(self, codes, condition=None):
         """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
         self._need("decoder")
         if not isinstance(codes, Tensor):
-            return self._decoded(np.asarray(codes), codes)
+            return self._decoded(np.asarray(codes), codes, condition)
         self._check_codes(codes)
-        output = self.network_.decode(codes.reshape(-1, *self.code_shape_).to(self.device_, self.dtype_))
+        told = [told.values for told in self._told(condition, len(codes))]
+        code = Code(codes.reshape(-1, *self.code_shape_).to(self.device_, self.dtype_), condition=told[0] if told else None)
+        output = self.network_.decode(code)
         return self.target_schema_.form(self.target_schema_.unscaled(self.network_.mean(output))).to(codes.device)
 
     # ------------------------------------------------------------------------------------------------ rest
@@ -379,8 +475,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._check_features(X, reset=False)
         return rows
 
-    def _code(self, values: Tensor) -> Tensor:
-        return self.network_.encode(Data(values)).z
+    def _encoded(self, values: Tensor, condition: Tensor | None = None) -> Code:
+        return self.network_.encode(Data(values, condition=condition))
+
+    def _code(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self._encoded(values, condition).z
+
+    def _told(self, condition, count: int) -> list[Told]:
+        """Rows of the condition, in a list: none where the model knows no condition."""
+        if self.condition_ is None:
+            if condition is not None:
+                raise ValueError("This model was fitted without a condition. Leave condition= away, or fit with one.")
+            return []
+        fitted = hasattr(self, "device_")
+        device = self.device_ if fitted else chosen_device(self.device)
+        return [self.condition_.read(condition, count).to(getattr(torch, self.dtype), device)]
 
     def _check_codes(self, codes) -> None:
         if codes.ndim < 2 or math.prod(codes.shape[1:]) != self.n_components_:
@@ -389,15 +498,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 + (f" or (n_samples, {', '.join(map(str, self.code_shape_))})." if len(self.code_shape_) > 1 else ".")
             )
 
-    def _decoded(self, values, like):
+    def _decoded(self, values, like, condition=None):
         """Data from codes of either shape, in the container and dtype of `like`."""
         self._check_codes(values)
         rows = self._on_device(Rows(self.target_schema_, values.reshape(-1, *self.code_shape_), ready=True))
 
-        def decoded(block):
-            return self._written(self.network_.mean(self.network_.decode(block)), rows)
+        def decoded(block, told=None):
+            return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), rows)
 
-        return given_back(in_blocks(decoded, self.block_, rows), like)
+        return given_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
 
     def _written(self, mean: Tensor, rows: Rows) -> Tensor:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""

@@ -23,6 +23,11 @@ app = App(
 
 Data = Annotated[str, Parameter(help="A path (folder of pictures, picture, .npy, .csv) or a data set: digits, mnist:test.")]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
+Preset = Literal[  # a test holds this list and that of losses to their tables
+    "linear", "dense", "deep", "convolutional", "denoising", "masked", "dropout", "sparse", "kl_sparse", "topk", "batch_topk",
+    "jumprelu", "contractive", "stochastic_contractive", "variational", "beta", "beta_tc", "info", "adversarial",
+    "importance_weighted", "vamp", "conditional", "regularised", "vq", "residual_vq", "fsq",
+]  # fmt: skip
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
 
@@ -46,8 +51,7 @@ def fit(
     data: Data,
     *,
     output: Out,
-    preset: Literal["linear", "dense", "deep", "convolutional", "denoising"]
-    | None = None,  # a test holds this list and that of losses to their tables
+    preset: Preset | None = None,
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",
@@ -59,6 +63,7 @@ def fit(
     learning_rate: float | None = None,
     patience: Annotated[int | None, Parameter(help="Stop after so many epochs without a better validation loss.")] = None,
     validation: Annotated[str | None, Parameter(help="Data to validate on, or a share of DATA such as 0.1.")] = None,
+    conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str = "auto",
     seed: int = 0,
     force: Force = False,
@@ -77,14 +82,15 @@ def fit(
     settings |= {"loss": loss, "kind": kind, "scale": scale, "device": device, "random_state": seed, "verbose": 2}
     model = composed(preset, hidden, noise, settings)
     X, _, model.kind = opened(data, model.kind)
-    model.fit(X, validation=validation_of(validation))
+    model.fit(X, condition=condition_of(data, conditional or preset == "conditional"), validation=validation_of(validation))
     model.save(output, overwrite=force)
     last = model.history_[-1]
+    reached = "loss" if "loss" in last else "objective"
     result = {"model": str(output), "epochs": model.n_iter_, "code": list(model.code_shape_), **last}
     tell(
         result,
         as_json,
-        lambda: f"{output}: {model.n_iter_} epochs, a code of {model.n_components_} numbers, loss {last['loss']:.4g}",
+        lambda: f"{output}: {model.n_iter_} epochs, a code of {model.n_components_} numbers, {reached} {last[reached]:.4g}",
     )
 
 
@@ -144,6 +150,61 @@ def report(
 
 
 @app.command
+def presets(*, as_json: Json = False):
+    """List the variants that `fit --preset` knows, one line each."""
+    from .presets import PRESETS
+
+    lines = {name: (preset.__doc__ or "").splitlines()[0] for name, preset in PRESETS.items()}
+    width = max(map(len, lines))
+    tell(lines, as_json, lambda: "\n".join(f"{name:{width}}  {line}" for name, line in lines.items()))
+
+
+@app.command
+def sample(
+    model: Path,
+    *,
+    output: Out,
+    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many.")] = 64,
+    condition: Annotated[str | None, Parameter(help="The label to draw, where the model was fitted with labels.")] = None,
+    prior: Annotated[str | None, Parameter(help="DATA to fit a mixture of Gaussians to, where the model has no prior.")] = None,
+    shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
+    seed: int = 0,
+    force: Force = False,
+):
+    """Draw new samples: a .png grid of pictures, or a .npy array."""
+    target = free_file(output, (".png", ".npy"), force)
+    fitted = loaded(model)
+    if prior is not None:
+        fitted.fit_prior("mixture", opened(prior, fitted.schema_.kind)[0], condition_of(prior, fitted.condition_ is not None))
+    write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), shape)
+
+
+@app.command
+def interpolate(
+    model: Path,
+    data: Data,
+    *,
+    output: Out,
+    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many ways, one a row.")] = 8,
+    steps: int = 10,
+    condition: Annotated[str | None, Parameter(help="The label to keep to, where the model was fitted with labels.")] = None,
+    shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
+    seed: int = 0,
+    force: Force = False,
+):
+    """Walk through the code from one sample of DATA to another, drawn at random: a .png grid, a way a row, or a .npy array."""
+    import numpy as np
+
+    target = free_file(output, (".png", ".npy"), force)
+    fitted = loaded(model)
+    X, _, _ = opened(data, fitted.schema_.kind)
+    ends = np.random.default_rng(seed).integers(len(X), size=(n, 2))
+    label = label_of(fitted, condition)
+    ways = [fitted.interpolate(X[a], X[b], steps, condition=label) for a, b in ends]
+    write_drawn(target, np.concatenate(ways), shape, columns=steps)
+
+
+@app.command
 def info(
     what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
     *,
@@ -160,6 +221,9 @@ def info(
 # --------------------------------------------------------------------------------------------------- helpers
 
 
+FIXED_WIDTHS = ("linear", "deep", "convolutional", "sparse", "kl_sparse", "topk", "batch_topk", "jumprelu")  # presets
+
+
 def composed(preset: str | None, hidden: str | None, noise: float | None, settings: dict):
     """The estimator that the flags describe."""
     from . import Autoencoder, presets
@@ -167,7 +231,7 @@ def composed(preset: str | None, hidden: str | None, noise: float | None, settin
 
     own: dict[str, object] = {}
     if hidden is not None:
-        if preset in ("linear", "deep", "convolutional"):
+        if preset in FIXED_WIDTHS:
             raise ValueError(f"--hidden says how wide dense layers are, which --preset {preset} does not ask for. Leave one out.")
         try:
             own["hidden"] = tuple(int(width) for width in hidden.split(",") if width)
@@ -181,7 +245,7 @@ def composed(preset: str | None, hidden: str | None, noise: float | None, settin
         settings.pop("loss")
     if preset == "convolutional":
         settings.pop("kind")
-    if preset in (None, "denoising") and "hidden" in own:
+    if preset not in ("dense", "dropout") and "hidden" in own:
         settings["architecture"] = Dense(own.pop("hidden"))
     return Autoencoder(**settings) if preset is None else getattr(presets, preset)(**own, **settings)
 
@@ -196,6 +260,24 @@ def opened(data: str, kind: str):
     else:
         X, names = read_path(data)
     return X.reshape(len(X), -1) if kind == "vectors" else X, names, kind
+
+
+def condition_of(data: str, wanted: bool):
+    """The labels of a named data set, where a network is to be told them."""
+    if not wanted:
+        return None
+    labels = labels_of(data)
+    if labels is None:
+        raise ValueError(f"{data} has no labels to tell the network. Name a data set that has (mnist:train), or use Python.")
+    return labels
+
+
+def label_of(model, text: str | None):
+    """A label as the model knows it, from its spelling."""
+    if text is None or model.condition_ is None or model.condition_.classes is None:
+        return text
+    known = {str(label): label for label in model.condition_.classes}
+    return known.get(text, text)
 
 
 def labels_of(data: str):
@@ -256,6 +338,32 @@ def write_result(path: Path, values, names: list[str] | None) -> None:
     width = len(str(len(values) - 1))
     with folder_aside(path) as aside:
         write_folder(values, names or [f"{i:0{width}d}" for i in range(len(values))], aside)
+
+
+def write_drawn(path: Path, values, shape: str | None, columns: int | None = None) -> None:
+    """Samples as a .npy array, or as pictures side by side in one .png."""
+    if path.suffix.lower() == ".npy":
+        return write_file(path, values)
+    import numpy as np
+
+    from .data.images import as_bytes, grid
+    from .files import file_aside
+
+    if shape is not None:
+        values = values.reshape(len(values), *map(int, shape.split(",")))
+    if values.ndim not in (3, 4):
+        raise ValueError(
+            f"The samples have shape {values.shape[1:]} and are no pictures. Give --shape 28,28, or write a .npy array."
+        )
+    low, high = (
+        (0.0, 1.0) if values.dtype.kind == "u" or (values.min() >= 0 and values.max() <= 1) else (values.min(), values.max())
+    )
+    pictures = values if values.dtype.kind == "u" else as_bytes((values - low) / (high - low))
+    from PIL import Image
+
+    with file_aside(path) as file:
+        Image.fromarray(as_bytes(grid(np.asarray(pictures), columns))).save(file, "PNG")
+    return None
 
 
 def write_file(path: Path, values) -> None:

@@ -1,14 +1,17 @@
 """The one network: inlet, corruption, architecture, bottleneck and loss, put together from built parts."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .objective import OBJECTIVES
-from .parts import ARCHITECTURES, BOTTLENECKS, CORRUPTIONS, LOSSES, Code, Custom, Data, Modules, Part, part_of
+from .objective import OBJECTIVES, ImportanceWeighted
+from .parts import ARCHITECTURES, BOTTLENECKS, CORRUPTIONS, LOSSES, PENALTIES, PRIORS, Code, Custom, Data, Modules, Part, part_of
+from .parts.architectures import ACTIVATIONS
+from .parts.gaussian import log_normal
 from .parts.layers import Bypass
 from .parts.random import Random
 
@@ -27,14 +30,20 @@ class Choices:
 
 
 class Inlet(nn.Module):
-    """Turns a sample's values into the floats that an architecture reads."""
+    """Turns a sample's values into the floats that an architecture reads; a condition becomes further channels."""
 
-    def __init__(self, schema):
+    def __init__(self, schema, condition: int = 0):
         super().__init__()
-        self.shape = tuple(schema.shape)
+        *space, channels = schema.shape
+        self.shape = (*space, channels + condition)
+        self.condition = condition
 
     def forward(self, data: Data) -> Tensor:
-        return data.values
+        if not self.condition:
+            return data.values
+        assert data.condition is not None
+        told = data.condition.view(len(data.values), *[1] * (data.values.ndim - 2), self.condition)
+        return torch.cat([data.values, told.expand(*data.values.shape[:-1], self.condition)], -1)
 
 
 class Network(nn.Module):
@@ -43,24 +52,30 @@ class Network(nn.Module):
     encode : Data -> Code;   decode : Code or a bare z -> output;   mean : output -> reconstruction, as scaled.
     """
 
-    def __init__(self, choices: Choices, schema, target_schema, n_components: int | None):
+    def __init__(self, choices: Choices, schema, target_schema, n_components: int | None, condition: int = 0):
         super().__init__()
-        self.inlet = Inlet(schema)
+        self.inlet = Inlet(schema, condition)
+        self.sample_shape = tuple(schema.shape)
+        self.condition = condition  # numbers that encoder and decoder are told besides
         self.corruption = nn.ModuleList(built_corruptions(choices.corruption, schema))
         self.architecture = part_of(choices.architecture, ARCHITECTURES, "architecture")
         self.bottleneck = part_of(choices.bottleneck, BOTTLENECKS, "bottleneck")
         self.loss = loss_part(choices.loss)
         self.penalties = nn.ModuleDict(built_penalties(choices.penalties))
         self.objective = part_of(choices.objective, OBJECTIVES, "objective")
-        self.prior = part_of(choices.prior, {}, "prior") if choices.prior is not None else None
+        self.prior = part_of(choices.prior, PRIORS, "prior") if choices.prior is not None else None
 
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
         self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
-        output_shape = self.loss.build(target_schema)
-        others: list[Any] = [*self.penalties.values(), self.prior]
-        for part in (part for part in others if hasattr(part, "build")):
-            part.build(self.code_shape)
-        self.architecture.build_decoder(self.code_shape, output_shape, target_schema.axes)
+        output_shape = self.loss.build(target_schema, getattr(self.bottleneck, "posterior", False))
+        read_shape = (math.prod(self.code_shape) + condition,) if condition else self.code_shape
+        self.architecture.build_decoder(read_shape, output_shape, target_schema.axes)
+        penalties: list[Any] = [penalty for penalty in self.penalties.values() if hasattr(penalty, "build")]
+        for penalty in penalties:
+            penalty.build(self.code_shape)
+        if self.prior is not None:
+            self.prior.build(self)
+        check_combination(self)
 
     def check_room(self, size: int, deliberate: bool) -> None:
         """Refuses a network that can copy: a code as large as the input, with nothing else that limits it on purpose."""
@@ -79,9 +94,10 @@ class Network(nn.Module):
 
     def encode(self, data: Data, random: Random | None = None) -> Code:
         """`random=None` gives the deterministic code."""
-        hidden, side, length = self.architecture.encode(self.inlet(data), data.length)
+        dropout = None if random is None else random.stream("encoder")
+        hidden, side, length = self.architecture.encode(self.inlet(data), data.length, dropout)
         code = self.bottleneck(self._readable(hidden), random)
-        code.side, code.length = side, length
+        code.side, code.length, code.condition = side, length, data.condition
         return code
 
     def _readable(self, hidden):
@@ -89,14 +105,35 @@ class Network(nn.Module):
         paired = isinstance(hidden, tuple) and not isinstance(hidden[0], int)
         return hidden[0] if paired and not getattr(self.bottleneck, "reads_source", False) else hidden
 
-    def decode(self, code: Code | Tensor) -> Tensor:
+    def decode(self, code: Code | Tensor, random: Random | None = None) -> Tensor:
         code = code if isinstance(code, Code) else Code(code)
+        if self.condition:
+            assert code.condition is not None
+            code = code.at(torch.cat([code.z.flatten(1), code.condition], 1))
         if self.architecture.side_paths and code.side is None:
             raise ValueError(
                 f"{self.architecture!r} decodes with what its encoder saw (places of the maxima, feature maps), which a bare "
                 "code does not hold. Use reconstruct(X), or an architecture that decodes from the code alone (up='transpose')."
             )
-        return self.architecture.decode(code)
+        return self.architecture.decode(code, random)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z), (batch,): the prior's, where one is trained along or was fitted, else that of N(0, I)."""
+        return log_normal(z.flatten(1)).sum(1) if self.prior is None else self.prior.log_prob(z, self)
+
+    @contextmanager
+    def noting_activations(self):
+        """A list that fills with the encoder's hidden activations, first to last, as it runs."""
+        noted: list[Tensor] = []
+        names = (*self.architecture.halves["encoder"], "act")
+        parts = [getattr(self.architecture, name) for name in names if hasattr(self.architecture, name)]
+        acts: set[Any] = {m for part in parts for m in part.modules() if isinstance(m, tuple(ACTIVATIONS.values()))}
+        hooks = [act.register_forward_hook(lambda module, inputs, output: noted.append(output)) for act in acts]
+        try:
+            yield noted
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def mean(self, output: Tensor) -> Tensor:
         return self.loss.mean(output)
@@ -108,9 +145,9 @@ class Network(nn.Module):
             for name in part.halves[other]:
                 setattr(part, name, None)
 
-    def nats(self, source: Tensor, target: Tensor) -> Tensor:
+    def nats(self, source: Tensor, target: Tensor, condition: Tensor | None = None) -> Tensor:
         """The loss of each sample at its deterministic code, without corruption."""
-        return self.loss(self.decode(self.encode(Data(source))), Data(target))
+        return self.loss(self.decode(self.encode(Data(source, condition=condition))), Data(target))
 
     def forward(self, data: Data) -> Tensor:
         return self.mean(self.decode(self.encode(data)))
@@ -119,6 +156,20 @@ class Network(nn.Module):
 def loss_part(loss):
     """The loss, ready to be built; any function or module of two tensors will do."""
     return Custom(loss) if callable(loss) and not isinstance(loss, Part | type) else part_of(loss, LOSSES, "loss")
+
+
+def check_combination(network: Network) -> None:
+    """Refuses parts that make no sense together, with the cure; what a part alone can tell, it refuses itself."""
+    network.objective.check(network)
+    posterior = getattr(network.bottleneck, "posterior", False)
+    for penalty in network.penalties.values():
+        if getattr(penalty, "needs_posterior", False) and not posterior:
+            raise ValueError(f"{penalty!r} needs a posterior, but bottleneck={network.bottleneck!r} has none. Use Gaussian().")
+    if (posterior or isinstance(network.objective, ImportanceWeighted)) and not network.loss.likelihood:
+        raise ValueError(
+            f"bottleneck={network.bottleneck!r} weighs the loss against the code's cost in nats, so the loss must be a "
+            f"likelihood. Use loss='squared', 'absolute' or 'bernoulli' instead of {network.loss!r}."
+        )
 
 
 def listed(parts) -> list:
@@ -137,7 +188,7 @@ def built_penalties(penalties) -> dict:
     """By name, as they appear in `history_`: the class in lower case, numbered from the second of its kind."""
     named: dict = {}
     for penalty in listed(penalties):
-        part = part_of(penalty, {}, "penalty")
+        part = part_of(penalty, PENALTIES, "penalty")
         name = type(part).__name__.lower()
         count = sum(type(other) is type(part) for other in named.values())
         named[name if not count else f"{name}_{count + 1}"] = part
@@ -159,7 +210,7 @@ def initialise(network: Network, seed: int) -> None:
             weight.data.copy_(nn.init.xavier_uniform_(first, generator=generator))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for part in (network.architecture, network.bottleneck, network.loss):
+    for part in (network.bottleneck, network.architecture, network.loss):
         part.set_first_weights()
 
 
@@ -224,7 +275,8 @@ def layers_of(network: Network) -> list[dict]:
     example = next(network.parameters(), torch.zeros(0))
     try:
         with torch.no_grad():
-            network(Data(torch.zeros(2, *network.inlet.shape, dtype=example.dtype, device=example.device)))
+            values = example.new_zeros(2, *network.sample_shape)
+            network(Data(values, condition=example.new_zeros(2, network.condition) if network.condition else None))
     finally:
         for hook in hooks:
             hook.remove()

@@ -3,10 +3,29 @@
 An objective is `forward(step) -> {name: term}`; a term is one number a sample, (batch,), or one of the whole batch, ().
 """
 
+import math
+from numbers import Integral, Real
+
+import torch
+
 from .parts.base import Part, Step
 
 
-class Sum(Part):
+class Objective(Part):
+    """What objectives share: the penalties, each with its own weight, and what the bottleneck asks for beside its cost."""
+
+    def check(self, network) -> None:
+        """Refuses a network that this objective makes no sense for."""
+
+    def others(self, step: Step) -> dict:
+        terms: dict = {}
+        if hasattr(step.network.bottleneck, "auxiliary"):
+            auxiliary = step.network.bottleneck.auxiliary(step)
+            terms |= {} if auxiliary is None else {"auxiliary": auxiliary}
+        return terms | {name: penalty(step) for name, penalty in step.network.penalties.items()}
+
+
+class Sum(Objective):
     """Everything, added: the loss, what the code costs, and each penalty with its own weight.
 
     objective = E[ loss(x, decode(encode(x))) + cost ] + sum of penalties
@@ -14,11 +33,80 @@ class Sum(Part):
 
     def forward(self, step: Step) -> dict:
         terms = {"loss": step.loss}
-        if step.code.cost is not None:
-            terms["cost"] = step.code.cost
-        for name, penalty in step.network.penalties.items():
-            terms[name] = penalty(step)
-        return terms
+        if step.cost is not None:
+            terms["cost"] = step.cost
+        return terms | self.others(step)
 
 
-OBJECTIVES = {"sum": Sum}
+class ImportanceWeighted(Objective):
+    """A tighter bound from several draws (Burda et al. 2016, "Importance weighted autoencoders", equation 8).
+
+        objective = -E[ log 1/k sum_i  p(x | z_i) p(z_i) / q(z_i | x) ],   z_i ~ q(z | x)
+
+    Needs a Gaussian bottleneck with beta 1. With one draw it is the bound that `Sum` minimises, with the cost sampled.
+
+    Parameters
+    ----------
+    draws : int, default 5
+
+    >>> ImportanceWeighted(10)
+    ImportanceWeighted(draws=10)
+    """
+
+    def __init__(self, draws=5):
+        super().__init__()
+        self.draws = draws
+
+    def check(self, network):
+        if not isinstance(self.draws, Integral) or isinstance(self.draws, bool) or int(self.draws) < 1:
+            raise ValueError(f"ImportanceWeighted(draws={self.draws!r}): a whole number of 1 or more is expected.")
+        if getattr(network.bottleneck, "beta", None) != 1:
+            raise ValueError(
+                f"ImportanceWeighted bounds the likelihood, which needs bottleneck=Gaussian(beta=1), not {network.bottleneck!r}."
+            )
+
+    def forward(self, step: Step) -> dict:
+        weights = [log_weight(step, step.random.stream(f"draw {i}") if i else None) for i in range(self.draws)]
+        return {"bound": math.log(self.draws) - torch.stack(weights).logsumexp(0)} | self.others(step)
+
+
+def log_weight(step: Step, random=None) -> torch.Tensor:
+    """log p(x | z) p(z) / q(z | x), (batch,): at the step's own draw, or at a fresh one."""
+    if random is None:
+        z, loss = step.code.z, step.loss
+    else:
+        z = step.network.bottleneck.draw(step.code, random)
+        loss = step.network.loss(step.network.decode(step.code.at(z)), step.batch.target)
+    return step.network.log_prior(z) - step.network.bottleneck.log_posterior(step.code, z) - loss
+
+
+class RateDistortion(Objective):
+    """The code's rate against what it loses, at a given exchange (Alemi et al. 2018, "Fixing a broken ELBO").
+
+        objective = E[ slope * loss + rate ],   rate: nats that the code costs against the prior
+
+    A large slope buys detail with rate. Needs a bottleneck whose code has a cost in nats, such as Gaussian.
+
+    Parameters
+    ----------
+    slope : float, default 1.0; nats of rate that a nat of distortion is worth
+
+    >>> RateDistortion(4.0)
+    RateDistortion(slope=4.0)
+    """
+
+    def __init__(self, slope=1.0):
+        super().__init__()
+        self.slope = slope
+
+    def check(self, network):
+        if not isinstance(self.slope, Real) or not 0 < float(self.slope) < math.inf:
+            raise ValueError(f"RateDistortion(slope={self.slope!r}): a number above zero is expected.")
+        if not getattr(network.bottleneck, "posterior", False):
+            raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian(), not {network.bottleneck!r}.")
+
+    def forward(self, step: Step) -> dict:
+        return {"distortion": self.slope * step.loss, "rate": step.cost} | self.others(step)
+
+
+OBJECTIVES = {"sum": Sum, "importance_weighted": ImportanceWeighted, "rate_distortion": RateDistortion}

@@ -4,7 +4,29 @@ Every preset is a function that returns an unfitted `Autoencoder`; keyword argum
 """
 
 from .autoencoder import Autoencoder
-from .parts import Conv, Dense, Noise
+from .objective import ImportanceWeighted
+from .parts import (
+    L1,
+    MMD,
+    Adversary,
+    BatchTopK,
+    CodeNorm,
+    Contractive,
+    Conv,
+    Dense,
+    FiniteScalar,
+    Gaussian,
+    JumpReLU,
+    KLSparse,
+    Mask,
+    Mixture,
+    Noise,
+    ResidualQuantized,
+    TopK,
+    TotalCorrelation,
+    Vamp,
+    VectorQuantized,
+)  # fmt: skip
 from .training import Training
 
 
@@ -65,4 +87,262 @@ def denoising(n_components="auto", *, noise=0.3, **kwargs):
     return Autoencoder(n_components, corruption=Noise(noise), **kwargs)
 
 
-PRESETS = {"linear": linear, "dense": dense, "deep": deep, "convolutional": convolutional, "denoising": denoising}
+def masked(n_components="auto", *, share=0.5, **kwargs):
+    """Rebuilds whole samples from those with values missing (Vincent et al. 2010, "masking noise"; He et al. 2022).
+
+    minimises  E[ loss(x, decode(encode(x * b))) ],   b ~ Bernoulli(1 - share)
+
+    >>> masked(8, max_epochs=1).fit(X).reconstruct(X).shape
+    (100, 64)
+    """
+    return Autoencoder(n_components, **({"corruption": Mask(share)} | kwargs))
+
+
+def dropout(n_components="auto", *, share=0.2, dropped="units", hidden="auto", **kwargs):
+    """Drops units (or connections) of every hidden layer while training, so that none leans on another (Srivastava et al. 2014).
+
+    minimises  E[ loss(x, decode(encode(x))) ]  over networks that each lack a share of their units
+
+    >>> dropout(8, max_epochs=1).fit(X).reconstruct(X).shape
+    (100, 64)
+    """
+    architecture = Dense(hidden, bypass=False, dropout=share, dropped=dropped)
+    return Autoencoder(n_components, **({"architecture": architecture} | kwargs))
+
+
+# ---------------------------------------------------------------------------------------------------- sparse
+
+
+def sparse(n_components="auto", *, weight=0.03, **kwargs):
+    """Charges every unit of the code for what it says (Olshausen & Field 1996).
+
+    minimises  E[ loss(x, decode(z)) + weight * sum_j |z_j| ],   z = relu(encode(x))
+
+    >>> sparse(128, max_epochs=1).fit(X).transform(X).shape
+    (100, 128)
+    """
+    return Autoencoder(n_components, **dictionary(L1(weight), kwargs))
+
+
+def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
+    """Sigmoid units that are each active a small share of the time (Ng 2011).
+
+    minimises  E[ loss(x, decode(z)) ] + weight * sum_j KL(target || mean z_j),   z = sigmoid(encode(x))
+
+    >>> kl_sparse(128, max_epochs=1).fit(X).transform(X).shape
+    (100, 128)
+    """
+    return Autoencoder(n_components, **dictionary(KLSparse(target, weight), kwargs))
+
+
+def topk(n_components="auto", *, k=32, **kwargs):
+    """Keeps the k largest units of every sample (Makhzani & Frey 2014; Gao et al. 2024).
+
+    minimises  E[ loss(x, decode(z)) ] + what dead units leave of the residual,   z = top_k(relu(encode(x)))
+
+    >>> topk(128, k=8, max_epochs=1).fit(X).transform(X).astype(bool).sum(1).max() <= 8
+    np.True_
+    """
+    return Autoencoder(n_components, **dictionary(TopK(k), kwargs))
+
+
+def batch_topk(n_components="auto", *, k=32, **kwargs):
+    """Keeps the k * batch largest units of a whole batch, and a threshold for later (Bussmann et al. 2024).
+
+    minimises  E[ loss(x, decode(z)) ] + what dead units leave of the residual,   z = top_(k * batch)(relu(encode(x)))
+
+    >>> batch_topk(128, k=8, max_epochs=1).fit(X).transform(X).shape
+    (100, 128)
+    """
+    return Autoencoder(n_components, **dictionary(BatchTopK(k), kwargs))
+
+
+def jumprelu(n_components="auto", *, weight=0.1, l0=None, **kwargs):
+    """Units with thresholds that are learnt (Rajamanoharan et al. 2024).
+
+    minimises  E[ loss(x, decode(z)) + weight * |z|_0 ],   z_j = a_j where a_j > threshold_j, a = relu(encode(x))
+
+    >>> jumprelu(128, max_epochs=1).fit(X).transform(X).shape
+    (100, 128)
+    """
+    return Autoencoder(n_components, **dictionary(JumpReLU(weight, l0), kwargs))
+
+
+def dictionary(bottleneck, kwargs: dict) -> dict:
+    """A linear decoder whose columns, of length one, are the words that a sparse code speaks with."""
+    words = {"architecture": Dense(hidden=(), activation=None, unit_norm=True), "loss": "squared", "corruption": None}
+    return words | {"bottleneck": bottleneck} | kwargs
+
+
+# ----------------------------------------------------------------------------------------------- contractive
+
+
+def contractive(n_components="auto", *, weight=0.1, **kwargs):
+    """Codes that do not tremble when the input does (Rifai et al. 2011).
+
+    minimises  E[ loss(x, decode(encode(x))) + weight * |d encode(x) / dx|^2 ]
+
+    >>> contractive(8, max_epochs=1).fit(X).transform(X).shape
+    (100, 8)
+    """
+    return Autoencoder(n_components, **({"penalties": Contractive(weight), "corruption": None} | kwargs))
+
+
+def stochastic_contractive(n_components="auto", *, weight=0.1, **kwargs):
+    """The same, from one random direction a sample, which scales to any network (Hutchinson 1990).
+
+    minimises  E[ loss(x, decode(encode(x))) + weight * n |v' d encode(x) / dx|^2 ],   v a random unit vector of n numbers
+
+    >>> stochastic_contractive(8, max_epochs=1).fit(X).transform(X).shape
+    (100, 8)
+    """
+    return Autoencoder(n_components, **({"penalties": Contractive(weight, "stochastic"), "corruption": None} | kwargs))
+
+
+# ----------------------------------------------------------------------------------------------- variational
+
+
+def variational(n_components="auto", *, beta=1.0, **kwargs):
+    """A sample becomes a Gaussian over codes, held to N(0, I), from which new samples can be drawn (Kingma & Welling 2014).
+
+    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   z ~ q(z | x)
+
+    >>> variational(2, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return Autoencoder(n_components, **({"bottleneck": Gaussian(beta), "corruption": None} | kwargs))
+
+
+def beta(n_components="auto", *, beta=4.0, **kwargs):
+    """A variational autoencoder whose code costs more, so that fewer components say more of it (Higgins et al. 2017).
+
+    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta > 1
+
+    >>> beta(4, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return variational(n_components, beta=beta, **kwargs)
+
+
+def beta_tc(n_components="auto", *, weight=5.0, **kwargs):
+    """Components that vary apart from one another (Chen et al. 2018).
+
+    minimises  E[ loss(x, decode(z)) + KL(q(z | x) || N(0, I)) ] + weight * KL(q(z) || prod_j q(z_j))
+
+    >>> beta_tc(4, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return variational(n_components, **({"penalties": TotalCorrelation(weight)} | kwargs))
+
+
+def info(n_components="auto", *, weight=10.0, **kwargs):
+    """Codes that as a whole look like draws from N(0, I) (InfoVAE, Zhao et al. 2019; WAE-MMD, Tolstikhin et al. 2018).
+
+    minimises  E[ loss(x, decode(encode(x))) ] + weight * MMD(codes, N(0, I))
+
+    >>> info(4, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return Autoencoder(n_components, **({"penalties": MMD(weight)} | kwargs))
+
+
+def adversarial(n_components="auto", *, weight=1.0, **kwargs):
+    """A discriminator holds the codes to N(0, I) (Makhzani et al. 2016).
+
+    minimises  E[ loss(x, decode(z)) + weight * log(1 + exp(-D(z))) ],   while D learns to tell z from draws of N(0, I)
+
+    >>> adversarial(4, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return Autoencoder(n_components, **({"penalties": Adversary(weight)} | kwargs))
+
+
+def importance_weighted(n_components="auto", *, draws=5, **kwargs):
+    """A variational autoencoder with a tighter bound, from several draws a sample (Burda et al. 2016).
+
+    minimises  -E[ log 1/k sum_i p(x | z_i) p(z_i) / q(z_i | x) ]
+
+    >>> importance_weighted(2, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return variational(n_components, **({"objective": ImportanceWeighted(draws)} | kwargs))
+
+
+def vamp(n_components="auto", *, components=100, **kwargs):
+    """A variational autoencoder whose prior is the mixture of posteriors of inputs that are learnt (Tomczak & Welling 2018).
+
+    minimises  E[ loss(x, decode(z)) + log q(z | x) - log 1/K sum_k q(z | u_k) ]
+
+    >>> vamp(2, components=10, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return variational(n_components, **({"prior": Vamp(components)} | kwargs))
+
+
+def conditional(n_components="auto", *, beta=1.0, **kwargs):
+    """A variational autoencoder that is told each sample's class, so that samples of a class can be drawn (Sohn et al. 2015).
+
+    minimises  E[ loss(x, decode(z, c)) + beta * KL(q(z | x, c) || N(0, I)) ];   c goes to fit(X, condition=c)
+
+    >>> conditional(2, max_epochs=1).fit(X, condition=y).sample(3, condition=7).shape
+    (3, 64)
+    """
+    return variational(n_components, beta=beta, **kwargs)
+
+
+def regularised(n_components="auto", *, weight=0.01, components=10, **kwargs):
+    """A plain autoencoder with small codes and weights, and a mixture fitted to its codes afterwards (RAE-L2, Ghosh et al. 2020).
+
+    minimises  E[ loss(x, decode(z)) + weight * |z|^2 / 2 ];   then p(z) = sum_k weight_k N(mean_k, covariance_k)
+
+    >>> regularised(4, components=3, max_epochs=1).fit(X).sample(3).shape
+    (3, 64)
+    """
+    return Autoencoder(n_components, **({"penalties": CodeNorm(weight), "prior": Mixture(components)} | kwargs))
+
+
+# ------------------------------------------------------------------------------------------------- quantised
+
+
+def vq(n_components=16, *, codebook_size=256, dim=4, **kwargs):
+    """Codes made of entries of a codebook, a byte each (van den Oord et al. 2017).
+
+    minimises  E[ loss(x, decode(e)) + commitment * |v - e|^2 ],   e the entries nearest to v = encode(x)
+
+    >>> vq(8, codebook_size=16, max_epochs=1).fit(X).transform(X).shape
+    (100, 8)
+    """
+    return Autoencoder(n_components, **({"bottleneck": VectorQuantized(codebook_size, dim), "corruption": None} | kwargs))
+
+
+def residual_vq(n_components=16, *, levels=4, codebook_size=256, dim=4, **kwargs):
+    """Several codebooks, each for what those before left over (Zeghidour et al. 2021).
+
+    minimises  E[ loss(x, decode(e)) + commitment * |v - e|^2 ],   e = e1 + e2 + ...
+
+    >>> residual_vq(8, levels=2, codebook_size=16, max_epochs=1).fit(X).transform(X).shape
+    (100, 8)
+    """
+    bottleneck = ResidualQuantized(levels, codebook_size, dim)
+    return Autoencoder(n_components, **({"bottleneck": bottleneck, "corruption": None} | kwargs))
+
+
+def fsq(n_components=12, *, levels=(8, 6, 5), **kwargs):
+    """Every number of the code rounded to a few levels (Mentzer et al. 2024).
+
+    minimises  E[ loss(x, decode(round(bound(encode(x))))) ]
+
+    >>> fsq(6, max_epochs=1).fit(X).transform(X).shape
+    (100, 6)
+    """
+    return Autoencoder(n_components, **({"bottleneck": FiniteScalar(levels), "corruption": None} | kwargs))
+
+
+PRESETS = {
+    preset.__name__: preset
+    for preset in (
+        linear, dense, deep, convolutional, denoising, masked, dropout, sparse, kl_sparse, topk, batch_topk, jumprelu,
+        contractive, stochastic_contractive, variational, beta, beta_tc, info, adversarial, importance_weighted, vamp,
+        conditional, regularised, vq, residual_vq, fsq,
+    )
+}  # fmt: skip

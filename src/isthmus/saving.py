@@ -15,6 +15,7 @@ from torch import nn
 from . import __version__
 from .autoencoder import Autoencoder
 from .data import KINDS
+from .data.conditions import Condition
 from .files import folder_aside, refuse_existing
 from .parts.base import Parameters
 
@@ -84,6 +85,8 @@ def config_of(model: Autoencoder) -> dict:
         "params": {name: written(value, name) for name, value in model.get_params(deep=False).items()},
         "loss": written(model.loss_),
         "corruption": written(model.corruption_),
+        "prior": written(model.prior_),
+        "condition": None if model.condition_ is None else model.condition_.config(),
         **{role: schema.config() for role, schema in schemas_of(model).items()},
         "fitted": fitted,
         "history": [{name: written(value) for name, value in record.items()} for record in model.history_],
@@ -201,6 +204,9 @@ def restored(config: dict, tensors: dict, parts: dict, only, device) -> Autoenco
     if "feature_names_in_" in config["fitted"]:
         model.feature_names_in_ = np.array(config["fitted"]["feature_names_in_"], dtype=object)
     model.loss_, model.corruption_ = read(config["loss"], parts), read(config["corruption"], parts)
+    model.prior_ = read(config.get("prior"), parts)
+    told = config.get("condition")
+    model.condition_ = None if told is None else Condition(**told)
     model.history_ = config["history"]
     model.build_network()
     weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
@@ -247,7 +253,9 @@ def asked_for(name: str, parts: dict, role: str = ""):
 
 def card_of(model: Autoencoder) -> str:
     last = model.history_[-1]
-    terms = "".join(f"| {name} | {value:.6g} |\n" for name, value in last.items() if name != "seconds")
+    terms = "".join(
+        f"| {name} | {value:.6g} |\n" for name, value in last.items() if name != "seconds" and not isinstance(value, list)
+    )
     parameters = sum(p.numel() for p in model.network_.parameters())
     return f"""---
 library_name: isthmus

@@ -3,14 +3,19 @@
 import math
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .data.conditions import Told
 from .data.schema import Rows
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
@@ -114,14 +119,15 @@ class Samples:
     source: Rows
     target: Rows
     sample_weight: Tensor | None = None
+    condition: Told | None = None
     validation: "Samples | None" = None
 
     @classmethod
-    def gather(cls, source: Rows, target: Rows, weight, held_out, seed: int) -> "Samples":
+    def gather(cls, source: Rows, target: Rows, weight, condition, held_out, seed: int) -> "Samples":
         """Splits off the share `held_out` to validate on, or takes it, where it is rows of its own."""
         if len(target) != len(source):
             raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
-        samples = cls(source, target, None if weight is None else torch.as_tensor(weight))
+        samples = cls(source, target, None if weight is None else torch.as_tensor(weight), condition)
         if isinstance(held_out, Samples) or held_out is None:
             samples.validation = held_out
             return samples
@@ -144,14 +150,20 @@ class Samples:
     def subset(self, index: Tensor) -> "Samples":
         source = self.source.subset(index)
         target = source if self.target is self.source else self.target.subset(index)
-        return Samples(source, target, None if self.sample_weight is None else self.sample_weight[index])
+        condition = None if self.condition is None else self.condition.subset(index)
+        return Samples(source, target, None if self.sample_weight is None else self.sample_weight[index], condition)
 
     def resident(self) -> "Samples":
         """All of it on the device, ready to be taken by index."""
         source = self.source.resident()
         target = source if self.target is self.source else self.target.resident()
         weight = None if self.sample_weight is None else self.sample_weight.to(source.device, source.dtype)
-        return Samples(source, target, weight, self.validation and self.validation.resident())
+        return Samples(source, target, weight, self.condition, self.validation and self.validation.resident())
+
+    @property
+    def rows(self) -> list:
+        """What a network reads to rebuild: sources, targets and, where there are any, conditions."""
+        return [self.source, self.target, *([] if self.condition is None else [self.condition])]
 
 
 @dataclass
@@ -172,7 +184,7 @@ class Run:
 
 def train(network: Network, run: Run) -> list[dict]:
     """Trains `network` in place and returns the history, a dict an epoch; the weights of the best epoch stay."""
-    optimizer = run.training.build_optimizer(network.parameters(), run.learning_rate, run.samples.weight)
+    players = players_of(network, run)
     steps = run.max_epochs * -(-len(run.samples.source) // run.batch_size)
     step, history, best = 0, [], Best(network, run.patience)
     network.train()
@@ -183,9 +195,9 @@ def train(network: Network, run: Run) -> list[dict]:
             for index in shuffled(run, epoch):
                 batch, random = batch_of(run.samples, index), Random(run.seed, "step", epoch, index)
                 rate = run.learning_rate * run.training.rate(step / steps)
-                sums.add(train_step(network, optimizer, rate, batch, random), batch)
+                sums.add(train_step(network, players, rate / run.learning_rate, batch, random), batch)
                 step += 1
-            record = {"epoch": epoch, **sums.means(), "learning_rate": rate}
+            record = {"epoch": epoch, **sums.means(), **health_of(network), "learning_rate": rate}
             if run.samples.validation:
                 record["validation_loss"] = validation_loss(network, run)
             record["seconds"] = time.perf_counter() - began
@@ -202,18 +214,52 @@ def train(network: Network, run: Run) -> list[dict]:
     return history
 
 
-def train_step(network: Network, optimizer, rate: float, batch: Batch, random: Random) -> dict[str, Tensor]:
-    """One step down the objective's gradient; returns each of its terms as a scalar that stays on the device."""
+@dataclass
+class Player:
+    """Who moves in a step: an optimiser, the rate it begins with, and the terms (by name) that it goes down."""
+
+    optimizer: Adam | Muon
+    learning_rate: float
+    terms: Callable[[Step], dict[str, Tensor]]
+
+
+def players_of(network: Network, run: Run) -> list[Player]:
+    """The network itself, and an opponent for each penalty that has one."""
+    games: dict[str, Any] = {name: penalty for name, penalty in network.penalties.items() if hasattr(penalty, "opponent")}
+    theirs = {id(p) for penalty in games.values() for p in penalty.opponents()}
+    own = [p for p in network.parameters() if id(p) not in theirs]
+    optimizer = run.training.build_optimizer(own, run.learning_rate, run.samples.weight)
+    players = [Player(optimizer, run.learning_rate, network.objective)]
+    for name, penalty in games.items():
+        opponent = Adam(penalty.opponents(), 1e-3, betas=(0.5, 0.999))  # the moments that games are played with
+        players.append(Player(opponent, 1e-3, partial(opponents_terms, f"{name}_opponent", penalty)))
+    return players
+
+
+def opponents_terms(name: str, penalty, step: Step) -> dict[str, Tensor]:
+    return {name: penalty.opponent(step)}
+
+
+def train_step(network: Network, players: list[Player], rate: float, batch: Batch, random: Random) -> dict[str, Tensor]:
+    """One step of every player, at `rate` times the rate it began with; returns all terms as scalars that stay on the device."""
     step = Step(network, batch, random)
-    terms = {name: step.mean(term) for name, term in network.objective(step).items()}
-    optimizer.learning_rate = rate
-    optimizer.zero_grad()
-    torch.stack(list(terms.values())).sum().backward()
-    optimizer.step()
+    seen: dict[str, Tensor] = {}
+    for player in players:
+        terms = {name: step.mean(term) for name, term in player.terms(step).items()}
+        player.optimizer.learning_rate = rate * player.learning_rate
+        player.optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        player.optimizer.step()
+        seen |= {name: term.detach() for name, term in terms.items()}
     for part in (network.architecture, network.bottleneck, *network.penalties.values()):
         if hasattr(part, "after"):
             part.after(step)
-    return {name: term.detach() for name, term in terms.items()}
+    return seen
+
+
+def health_of(network: Network) -> dict:
+    """What the epoch's codes were like, where the bottleneck tells."""
+    return network.bottleneck.health() if hasattr(network.bottleneck, "health") else {}
 
 
 def shuffled(run: Run, epoch: int):
@@ -224,7 +270,8 @@ def shuffled(run: Run, epoch: int):
 
 
 def batch_of(samples: Samples, index: Tensor) -> Batch:
-    source = Data(samples.source.take(index))
+    told = None if samples.condition is None else samples.condition.take(index)
+    source = Data(samples.source.take(index), condition=told)
     target = source if samples.target is samples.source else Data(samples.target.take(index))
     return Batch(source, target, None if samples.sample_weight is None else samples.sample_weight[index])
 
@@ -233,7 +280,7 @@ def validation_loss(network: Network, run: Run) -> float:
     """Weighted mean loss of the deterministic code, without corruption, in nats a sample."""
     held_out = run.samples.validation or run.samples
     network.eval()
-    nats = in_blocks(network.nats, run.block, held_out.source, held_out.target).double()
+    nats = in_blocks(network.nats, run.block, *held_out.rows).double()
     network.train()
     if held_out.sample_weight is None:
         return nats.mean().item()
@@ -256,7 +303,7 @@ class Sums:
 
     def means(self) -> dict[str, float]:
         means = {name: float(total / self.total) for name, total in self.terms.items()}
-        return {"objective": sum(means.values()), **means}
+        return {"objective": sum(value for name, value in means.items() if not name.endswith("_opponent")), **means}
 
 
 class Best:
@@ -290,6 +337,18 @@ def check_finite(record: dict) -> None:
             f"Training diverged in epoch {record['epoch']}: {', '.join(bad)} became NaN or infinite. "
             f"Set a lower learning_rate, or scale the data (scale='standard')."
         )
+
+
+def warn_of_collapse(record: dict) -> None:
+    """Says so when the last epoch's codes hardly say anything, with the cure."""
+    signs = (
+        ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything. Set a lower beta"),
+        ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead. Set a lower weight, or a larger k"),
+        ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used. Set a smaller codebook_size"),
+    )
+    for name, collapsed, cure in signs:
+        if collapsed:
+            warnings.warn(f"The code has collapsed ({name}={record[name]:.3g}): {cure}.", UserWarning, stacklevel=4)
 
 
 def refuse_lost(network: Network) -> None:

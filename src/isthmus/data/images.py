@@ -1,5 +1,6 @@
 """Images: arrays (n, height, width[, channels]), or a folder of pictures of one size; a sample is a picture."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,23 @@ def write_folder(pictures: np.ndarray, names: list[str], folder: Path) -> None:
         taken.add(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(as_bytes(picture)).save(file)
+
+
+def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """(n, height, width[, channels]) side by side with a line between them; about as many rows as columns, if not said.
+
+    Pictures smaller than 32 pixels are enlarged by a whole number, so that they can be seen.
+    """
+    larger = -(-32 // max(pictures.shape[1:3]))
+    pictures = pictures.repeat(larger, axis=1).repeat(larger, axis=2)
+    n = len(pictures)
+    columns = columns or math.ceil(n**0.5)
+    rows = -(-n // columns)
+    rest = [(0, 0)] * (pictures.ndim - 3)
+    padded = np.pad(pictures, [(0, rows * columns - n), (1, 0), (1, 0), *rest], constant_values=np.iinfo(pictures.dtype).max // 2)
+    tiles = padded.reshape(rows, columns, *padded.shape[1:]).swapaxes(1, 2)
+    whole = tiles.reshape(rows * padded.shape[1], columns * padded.shape[2], *pictures.shape[3:])
+    return np.pad(whole, [(0, 1), (0, 1), *rest], constant_values=np.iinfo(pictures.dtype).max // 2)
 
 
 def as_bytes(picture: np.ndarray) -> np.ndarray:

@@ -9,12 +9,33 @@ given to an estimator is never trained itself: `fit` builds on a copy.
 from .architectures import ARCHITECTURES, Conv, Dense, Modules
 from .base import Batch, Code, Data, Part, Step, part_of
 from .bottlenecks import BOTTLENECKS, Plain
-from .corruptions import CORRUPTIONS, Mask, Noise
+from .corruptions import (
+    CORRUPTIONS,
+    JPEG,
+    Blur,
+    Downscale,
+    Drop,
+    Gray,
+    Holes,
+    Mask,
+    Noise,
+    SaltPepper,
+    Swap,
+    Watermark,
+)  # fmt: skip
+from .gaussian import Gaussian
 from .losses import LOSSES, Absolute, Bernoulli, Custom, Squared
+from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
+from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
+from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
+from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 
 __all__ = [
-    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "LOSSES",
-    "Absolute", "Batch", "Bernoulli", "Code", "Conv", "Custom", "Data", "Dense", "Mask", "Modules", "Noise", "Part", "Plain",
-    "Random", "Squared", "Step", "part_of",
+    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS",
+    "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Contractive",
+    "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "FiniteScalar", "Gaussian", "Gray", "Holes", "JumpReLU",
+    "KLSparse", "Mask", "Mixture", "Modules", "Noise", "Normal", "Part", "Plain", "Prior", "Random", "ResidualQuantized",
+    "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp", "VectorQuantized", "Watermark",
+    "part_of",
 ]  # fmt: skip

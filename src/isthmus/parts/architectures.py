@@ -3,17 +3,18 @@
 An architecture sees floats with channels last and nothing else. It offers, in the order of use,
     build_encoder(input_shape, axes, n_components) -> hidden_shape    axes: how many leading axes of the shape are space
                                                                       two shapes: hidden and source, for a `Bypass`
-    encode(values, length=None) -> hidden, side, length               side: what only the decoder may read, or None
+    encode(values, length=None, random=None) -> hidden, side, length  side: what only the decoder may read, or None
     build_decoder(code_shape, output_shape, axes)
-    decode(code) -> output                                            (batch, *output_shape)
+    decode(code, random=None) -> output                               (batch, *output_shape)
     start(output)                                                     makes the untrained decoder answer with `output`
+`random` is there while training, for dropout, and None otherwise.
 It says in `side_paths` whether its decoder reads `Code.side`, so that a bare code cannot be decoded, and in `halves` which
 of its modules belong to the encoder and which to the decoder.
 """
 
 import math
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Code, Part, is_auto
-from .layers import bias_of, linear_from
+from .layers import bias_of, dropped, linear_from, through_dropped
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
@@ -66,6 +67,13 @@ class Dense(Part):
     bypass : bool, default True
         The code also sees the input itself, and the output the code itself: the network is a linear autoencoder plus what
         the hidden layers add. It learns faster and, on few samples, does not fall behind PCA. The classic nets have none.
+    dropout : float or sequence of float in [0, 1), default 0.0
+        Share that is dropped while training, of every hidden layer of encoder and decoder, or one number for each of the
+        encoder's; the decoder mirrors them.
+    dropped : "units" or "connections", default "units"
+        What is dropped: numbers of the hidden layer (Srivastava et al. 2014), or weights that lead into it (Wan et al. 2013).
+    unit_norm : bool, default False
+        The columns by which the decoder reads the code keep length one, so that a unit cannot hide what it says in its size.
 
     >>> Dense(hidden=(128, 64)).build_encoder((784,), axes=0, n_components=32)         # 64, and the input beside it
     ((64,), (784,))
@@ -74,17 +82,21 @@ class Dense(Part):
     side_paths = False
     halves = {"encoder": ("encoder",), "decoder": ("decoder", "head")}
 
-    def __init__(self, hidden="auto", layers=2, activation="silu", bypass=True):
+    def __init__(self, hidden="auto", layers=2, activation="silu", bypass=True, dropout=0.0, dropped="units", unit_norm=False):
         super().__init__()
         self.hidden = hidden
         self.layers = layers
         self.activation = activation
         self.bypass = bypass
+        self.dropout = dropout
+        self.dropped = dropped
+        self.unit_norm = unit_norm
 
     def build_encoder(self, input_shape, axes, n_components):
         width = math.prod(input_shape)
         self.widths = self._widths(width, n_components)
         self.around = self.bypass and bool(self.widths) and n_components is not None  # a natural code would hold the input
+        self.shares = self._shares()
         self.encoder = self._layers((width, *self.widths))
         return self._shape((self.widths or (width,))[-1], width)
 
@@ -95,11 +107,11 @@ class Dense(Part):
         self.decoder = self._layers(widths)
         self.head = linear_from(self._shape(widths[-1], width), math.prod(output_shape))
 
-    def encode(self, values: Tensor, length=None):
-        return self._through(self.encoder, values.flatten(1)), None, None
+    def encode(self, values: Tensor, length=None, random=None):
+        return self._through(self.encoder, values.flatten(1), self.shares, random), None, None
 
-    def decode(self, code: Code) -> Tensor:
-        return self.head(self._through(self.decoder, code.z.flatten(1))).view((-1, *self.output_shape))
+    def decode(self, code: Code, random=None) -> Tensor:
+        return self.head(self._through(self.decoder, code.z.flatten(1), self.shares[::-1], random)).view((-1, *self.output_shape))
 
     @torch.no_grad()
     def start(self, output: Tensor) -> None:
@@ -108,9 +120,51 @@ class Dense(Part):
     def _shape(self, hidden: int, source: int) -> tuple:
         return ((hidden,), (source,)) if self.around else (hidden,)
 
-    def _through(self, layers: nn.Module, x: Tensor):
+    @torch.no_grad()
+    def set_first_weights(self):
+        if self.unit_norm:
+            self._normalise()
+
+    @torch.no_grad()
+    def after(self, step):
+        if self.unit_norm:
+            self._normalise()
+
+    def _normalise(self) -> None:
+        """Columns of length one, in every matrix that reads the code."""
+        first: Any = self.decoder[0] if len(self.decoder) else None
+        last: Any = self.head
+        readers = [] if first is None else [first.weight]
+        if first is None or self.around:
+            readers.append(last.around if self.around else last[1].weight)
+        for weight in readers:
+            weight.div_(weight.norm(dim=0, keepdim=True).clamp_min(1e-12))
+
+    def _through(self, layers, x: Tensor, shares, random):
         """The last hidden activation, and beside it what came in."""
-        return (layers(x), x) if self.around else layers(x)
+        hidden = layers(x) if random is None or not any(shares) else self._with_dropout(layers, x, shares, random)
+        return (hidden, x) if self.around else hidden
+
+    def _with_dropout(self, layers, x: Tensor, shares, random) -> Tensor:
+        for place, share in enumerate(shares):
+            linear, activation, source = layers[2 * place], layers[2 * place + 1], random.stream(f"dropout {place}")
+            if self.dropped == "connections":
+                x = activation(through_dropped(linear, x, share, source))
+            else:
+                x = dropped(activation(linear(x)), share, source)
+        return x
+
+    def _shares(self) -> tuple[float, ...]:
+        """What is dropped of each hidden layer of the encoder."""
+        given = self.dropout if isinstance(self.dropout, list | tuple) else (self.dropout,) * len(self.widths)
+        if len(given) != len(self.widths) or not all(isinstance(s, Real) and 0 <= float(s) < 1 for s in given):
+            raise ValueError(
+                f"dropout={self.dropout!r}: a share in [0, 1) is expected, or one for each of the {len(self.widths)} hidden "
+                "layers."
+            )
+        if self.dropped not in ("units", "connections"):
+            raise ValueError(f"dropped={self.dropped!r} is not known. Choose 'units' or 'connections'.")
+        return tuple(map(float, given))
 
     def _widths(self, width: int, n_components: int | None) -> tuple[int, ...]:
         if not is_auto(self.hidden):
@@ -176,6 +230,7 @@ class Conv(Part):
     down : "stride" or "pool", default "stride"
     up : "transpose", "upsample" or "unpool", default "transpose"
     activation : str or None, default "silu"
+    dropout : float in [0, 1), default 0.0; share of the numbers after every stage that is dropped while training
 
     >>> Conv((16, 8), down="pool", up="unpool").build_encoder((28, 27, 1), axes=2, n_components=None)
     (7, 7, 8)
@@ -185,13 +240,14 @@ class Conv(Part):
 
     halves = {"encoder": ("encoder",), "decoder": ("decoder", "widen")}
 
-    def __init__(self, channels="auto", kernel=3, down="stride", up="transpose", activation="silu"):
+    def __init__(self, channels="auto", kernel=3, down="stride", up="transpose", activation="silu", dropout=0.0):
         super().__init__()
         self.channels = channels
         self.kernel = kernel
         self.down = down
         self.up = up
         self.activation = activation
+        self.dropout = dropout
 
     @property
     def side_paths(self):
@@ -223,21 +279,21 @@ class Conv(Part):
         widths = (output_shape[-1], *self.stages[1:])
         self.decoder = nn.ModuleList(self._conv(layer, b, a, stride) for a, b in reversed(list(pairwise(widths))))
 
-    def encode(self, values: Tensor, length=None):
+    def encode(self, values: Tensor, length=None, random=None):
         x, side = values.movedim(-1, 1), []  # (batch, channels, *space)
-        for conv in self.encoder:
-            x = self.act(conv(x))
+        for stage, conv in enumerate(self.encoder):
+            x = self._dropped(self.act(conv(x)), stage, random)
             if self.down == "pool":
                 x, places = pool(x)
                 side.append(places)
         return x.movedim(1, -1), side if self.side_paths else None, None
 
-    def decode(self, code: Code) -> Tensor:
+    def decode(self, code: Code, random=None) -> Tensor:
         x = self.widen(code.z).reshape(-1, *self.map_shape).movedim(-1, 1)
         sizes, places = reversed(self.sizes[:-1]), code.side or []
         for stage, (layer, size) in enumerate(zip(self.decoder, sizes, strict=True)):
             if stage:
-                x = self.act(x)
+                x = self._dropped(self.act(x), stage, random)
             if self.up == "transpose":
                 x = layer(x, output_size=list(size))
             else:
@@ -248,6 +304,9 @@ class Conv(Part):
     def start(self, output: Tensor) -> None:
         last: Any = self.decoder[-1]
         last.bias.copy_(output.flatten(0, -2).mean(0))
+
+    def _dropped(self, x: Tensor, stage: int, random) -> Tensor:
+        return x if random is None or not self.dropout else dropped(x, self.dropout, random.stream(f"dropout {stage}"))
 
     def _conv(self, layer, source: int, target: int, stride: int) -> nn.Module:
         conv = layer(source, target, self.kernel, stride=stride, padding=self.kernel // 2)
@@ -275,6 +334,8 @@ class Conv(Part):
             raise ValueError(f"up={self.up!r} is not known. Choose 'transpose', 'upsample' or 'unpool'.")
         if self.up == "unpool" and self.down != "pool":
             raise ValueError("up='unpool' puts maxima back in their places, which only down='pool' remembers. Set down='pool'.")
+        if not isinstance(self.dropout, Real) or not 0 <= float(self.dropout) < 1:
+            raise ValueError(f"dropout={self.dropout!r}: a share in [0, 1) is expected.")
         if not isinstance(self.kernel, Integral) or int(self.kernel) < 1 or int(self.kernel) % 2 == 0:
             raise ValueError(f"kernel={self.kernel!r}: an odd positive width is expected, so that the size is kept.")
 
@@ -320,10 +381,10 @@ class Modules(Part):
                 "expected (channels last). Change its last layer."
             )
 
-    def encode(self, values: Tensor, length=None):
+    def encode(self, values: Tensor, length=None, random=None):
         return self.encoder(values), None, None
 
-    def decode(self, code: Code) -> Tensor:
+    def decode(self, code: Code, random=None) -> Tensor:
         return self.decoder(code.z)
 
     def start(self, output: Tensor) -> None:

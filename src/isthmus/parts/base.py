@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,15 +18,17 @@ from .random import Random
 class Data:
     """Samples as tensors: `values` (batch, *shape) with channels last, as the schema scales them.
 
-    `weight`, of the same shape, is 0 where a value is not there; `length` (batch,) counts the valid steps of a sequence.
+    `weight`, of the same shape, is 0 where a value is not there; `length` (batch,) counts the valid steps of a sequence;
+    `condition` (batch, width) is what encoder and decoder are told besides.
     """
 
     values: Tensor
     weight: Tensor | None = None
     length: Tensor | None = None
+    condition: Tensor | None = None
 
     def replace(self, values: Tensor) -> "Data":
-        return Data(values, self.weight, self.length)
+        return replace(self, values=values)
 
 
 @dataclass
@@ -42,15 +44,21 @@ class Batch:
 class Code:
     """What the bottleneck lets through.
 
-    `z` (batch, *code_shape); `cost` in nats a sample, (batch,); `side` holds feature maps or pooling places that only the
-    decoder reads; `extra` holds what else a bottleneck has to tell (indices, posterior widths).
+    `z` (batch, *code_shape); `cost` in nats a sample, (batch,), or of the whole batch, (); `side` holds feature maps or pooling
+    places that only the decoder reads, and `condition` what it is told; `extra` holds what else a bottleneck has to tell, such
+    as indices.
     """
 
     z: Tensor
     cost: Tensor | None = None
     side: list | None = None
     length: Tensor | None = None
+    condition: Tensor | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, z: Tensor) -> "Code":
+        """Another code of the same samples, with what else the decoder reads."""
+        return replace(self, z=z)
 
 
 # ------------------------------------------------------------------------------------------------- parameters
@@ -149,11 +157,24 @@ class Step:
 
     @cached_property
     def code(self) -> Code:
-        return self.network.encode(self.source, self.random.stream("bottleneck"))
+        """The code as drawn in training; notes the encoder's hidden `activations`, first to last, where a penalty reads them."""
+        if not any(getattr(penalty, "reads_activations", False) for penalty in self.network.penalties.values()):
+            return self.network.encode(self.source, self.random.stream("bottleneck"))
+        with self.network.noting_activations() as self.activations:
+            return self.network.encode(self.source, self.random.stream("bottleneck"))
 
     @cached_property
     def output(self) -> Tensor:
-        return self.network.decode(self.code)
+        return self.network.decode(self.code, self.random.stream("decoder"))
+
+    @cached_property
+    def cost(self) -> Tensor | None:
+        """What the code costs: the bottleneck's own figure, or, with a prior that is trained along, that against the prior."""
+        network = self.network
+        if network.prior is None or not network.prior.trained:
+            return self.code.cost
+        z = self.code.z
+        return network.bottleneck.beta * (network.bottleneck.log_posterior(self.code, z) - network.log_prior(z))
 
     @cached_property
     def loss(self) -> Tensor:

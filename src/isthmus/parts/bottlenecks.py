@@ -5,14 +5,23 @@ A bottleneck offers
     set_first_weights()                                sets the first weights that it wants otherwise than Xavier's
     forward(hidden, random=None) -> Code               random=None asks for the deterministic code
     reads_source = True                                if it reads the pair that a `Bypass` needs (`linear_from` makes one)
+    auxiliary(step) -> (batch,) or None                a further term of the objective
+    health() -> {name: number}                         what its codes were like since it was last asked, after every epoch
+    posterior = True, draw(code, random), log_posterior(code, z), beta     if a sample is a density over codes
+    from_index(index) -> z, entries, index_shape                           if codes are entries of a codebook
 """
+
+from numbers import Real
 
 import torch
 from torch import nn
 
 from .architectures import activation_of
 from .base import Code, Part
-from .layers import bias_of, linear_from
+from .gaussian import Gaussian
+from .layers import bias_of, dropped, linear_from
+from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
+from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 
 
 class Plain(Part):
@@ -24,6 +33,7 @@ class Plain(Part):
     ----------
     activation : str or None, default None
         None keeps the code linear, which trains faster and to a lower loss; the classic texts use "relu".
+    dropout : float in [0, 1), default 0.0; share of the code's units that is dropped while training
 
     >>> import torch
     >>> plain = Plain()
@@ -37,11 +47,14 @@ class Plain(Part):
     reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
 
-    def __init__(self, activation=None):
+    def __init__(self, activation=None, dropout=0.0):
         super().__init__()
         self.activation = activation
+        self.dropout = dropout
 
     def build(self, hidden_shape, n_components):
+        if not isinstance(self.dropout, Real) or not 0 <= float(self.dropout) < 1:
+            raise ValueError(f"Plain(dropout={self.dropout!r}): a share in [0, 1) is expected.")
         self.act = activation_of(self.activation)
         self.linear: nn.Module = nn.Identity()
         if n_components is not None:
@@ -55,7 +68,12 @@ class Plain(Part):
             bias_of(self.linear).fill_(0.3)
 
     def forward(self, hidden, random=None) -> Code:
-        return Code(self.act(self.linear(hidden)))
+        z = self.act(self.linear(hidden))
+        return Code(dropped(z, self.dropout, random) if self.dropout and random is not None else z)
 
 
-BOTTLENECKS = {"plain": Plain}
+BOTTLENECKS: dict[str, type[Part]] = {
+    "plain": Plain, "l1": L1, "kl_sparse": KLSparse, "topk": TopK, "batch_topk": BatchTopK, "jumprelu": JumpReLU,
+    "gaussian": Gaussian, "vector_quantized": VectorQuantized, "residual_quantized": ResidualQuantized,
+    "finite_scalar": FiniteScalar,
+}  # fmt: skip

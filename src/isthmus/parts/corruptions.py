@@ -1,16 +1,60 @@
 """Corruptions: what is taken away from the source before it is encoded, while training. The target stays whole.
 
 A corruption is `forward(data, random) -> data`; it keeps the shape, so that corruptions chain, and draws only from
-`random`, so that a sample's damage in an epoch does not depend on its company.
+`random`, so that a sample's damage in an epoch does not depend on its company. `build(schema)` refuses data that it cannot
+damage; `look(rows)`, where there is one, sees the training samples once.
 """
 
-from numbers import Real
+import io
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from .base import Data, Part
 from .random import Random
 
 
-class Noise(Part):
+class Corruption(Part):
+    """A damage that leaves weights and lengths as they are: `damage(values, random) -> values`."""
+
+    def build(self, schema):
+        self.check()
+        if self.on_images and (schema.axes != 2 or len(schema.shape) != 3):
+            raise ValueError(
+                f"{self!r} damages pictures, but a sample has shape {tuple(schema.shape)}. Give images "
+                "(n, height, width[, channels]), kind='images'."
+            )
+
+    on_images = False
+
+    def check(self) -> None:
+        """Refuses parameters out of range."""
+
+    def forward(self, data: Data, random: Random) -> Data:
+        return data.replace(self.damage(data.values, random))
+
+    def damage(self, values: Tensor, random: Random) -> Tensor:
+        raise NotImplementedError
+
+    def _number(self, name: str, low: float, high: float = math.inf) -> None:
+        """Refuses a parameter that is no number in [low, high)."""
+        value = getattr(self, name)
+        if not isinstance(value, Real) or not low <= float(value) < high:
+            span = (
+                f"a number of {'zero' if low == 0 else format(low, 'g')} or more"
+                if high == math.inf
+                else f"a number in [{low:g}, {high:g})"
+            )
+            raise ValueError(f"{type(self).__name__}({name}={value!r}): {span} is expected.")
+
+
+class Noise(Corruption):
     """Adds Gaussian noise (Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders").
 
         source = x + std * eps,   eps ~ N(0, I)
@@ -30,15 +74,44 @@ class Noise(Part):
         super().__init__()
         self.std = std
 
-    def build(self, schema):
-        if not isinstance(self.std, Real) or not float(self.std) >= 0:
-            raise ValueError(f"Noise(std={self.std!r}): a number of zero or more is expected.")
+    def check(self):
+        self._number("std", 0)
 
-    def forward(self, data: Data, random: Random) -> Data:
-        return data.replace(data.values + self.std * random.normal_like(data.values))
+    def damage(self, values, random):
+        return values + self.std * random.normal_like(values)
 
 
-class Mask(Part):
+class SaltPepper(Corruption):
+    """Turns each value into `low` or `high`, evenly, with a chance of `share`, all channels of a pixel alike.
+
+    Parameters
+    ----------
+    share : float in [0, 1), default 0.1
+    low, high : float, default 0.0, 1.0; pepper and salt as the network sees them
+
+    >>> x = Data(torch.full((2, 1000), 0.5))
+    >>> (SaltPepper(0.5)(x, Random(0, "salt", 1, torch.arange(2))).values == 0.5).float().mean().round(decimals=1)
+    tensor(0.5000)
+    """
+
+    def __init__(self, share=0.1, low=0.0, high=1.0):
+        super().__init__()
+        self.share = share
+        self.low = low
+        self.high = high
+
+    def check(self):
+        self._number("share", 0, 1)
+        for name in ("low", "high"):
+            self._number(name, -math.inf)
+
+    def damage(self, values, random):
+        chance = per_place(values, random)
+        values = torch.where(chance < self.share, self.high, values)
+        return torch.where(chance < self.share / 2, self.low, values)
+
+
+class Mask(Corruption):
     """Sets each value to zero with a chance of `share`, so that it must be rebuilt from its neighbours (Vincent et al. 2010).
 
         source = x * b,   b ~ Bernoulli(1 - share)
@@ -56,12 +129,328 @@ class Mask(Part):
         super().__init__()
         self.share = share
 
+    def check(self):
+        self._number("share", 0, 1)
+
+    def damage(self, values, random):
+        return values * (random.uniform_like(values) >= self.share)
+
+
+class Drop(Corruption):
+    """Sets whole places to zero with a chance of `share`: all channels of a pixel, all values of a time step.
+
+        source = x * b,   b ~ Bernoulli(1 - share), one a place
+
+    Parameters
+    ----------
+    share : float in [0, 1), default 0.25
+
+    >>> x = Drop(0.5)(Data(torch.ones(2, 28, 28, 3)), Random(0, "drop", 1, torch.arange(2))).values
+    >>> bool((x.std(-1) == 0).all())
+    True
+    """
+
+    def __init__(self, share=0.25):
+        super().__init__()
+        self.share = share
+
+    def check(self):
+        self._number("share", 0, 1)
+
+    def damage(self, values, random):
+        return values * (per_place(values, random) >= self.share)
+
+
+class Swap(Corruption):
+    """Exchanges values, each with a chance of `share`, for those that another sample has there: "swap noise" (Jahrer 2017).
+
+    A swapped value is always one that its column knows. The other samples come from up to `pool` of the training samples,
+    so that a sample's damage does not depend on the batch it is in.
+
+    Parameters
+    ----------
+    share : float in [0, 1), default 0.15
+    pool : int, default 4096; training samples to take values from
+
+    >>> swap = Swap(0.5)
+    >>> swap.look(torch.arange(10.0).view(10, 1).expand(-1, 4))
+    >>> swap(Data(torch.full((1, 4), 100.0)), Random(0, "swap", 1, torch.tensor([2]))).values
+    tensor([[  1., 100.,   5.,   5.]])
+    """
+
+    def __init__(self, share=0.15, pool=4096):
+        super().__init__()
+        self.share = share
+        self.pool = pool
+        self.others: Tensor | None = None
+
+    def check(self):
+        self._number("share", 0, 1)
+        if not isinstance(self.pool, Integral) or int(self.pool) < 1:
+            raise ValueError(f"Swap(pool={self.pool!r}): a whole number of 1 or more is expected.")
+
+    def look(self, values: Tensor) -> None:
+        """Keeps up to `pool` of the training samples, evenly spaced."""
+        chosen = torch.linspace(0, len(values) - 1, min(int(self.pool), len(values)), device=values.device).long()
+        self.others = values[chosen].flatten(1)
+
+    def damage(self, values, random):
+        others = self.others
+        if others is None:
+            raise ValueError("Swap has seen no samples to take values from: it works while a model is fitted.")
+        flat = values.flatten(1)
+        place = (random.uniform_like(flat) * len(others)).long()
+        swapped = torch.where(random.uniform_like(flat) < self.share, others.gather(0, place), flat)
+        return swapped.view_as(values)
+
+
+class Holes(Corruption):
+    """Cuts rectangles out of pictures and fills them with one value (Pathak et al. 2016, "Context encoders").
+
+    Parameters
+    ----------
+    count : int, default 1; holes a picture
+    size : float in (0, 1), default 0.4; the largest side of a hole, as a share of the picture's; the smallest is half of it
+    fill : float, default 0.0; as the network sees it
+
+    >>> x = Holes(size=0.5)(Data(torch.ones(2, 28, 28, 1)), Random(0, "holes", 1, torch.arange(2))).values
+    >>> x.shape, bool((x == 0).any())
+    (torch.Size([2, 28, 28, 1]), True)
+    """
+
+    on_images = True
+
+    def __init__(self, count=1, size=0.4, fill=0.0):
+        super().__init__()
+        self.count = count
+        self.size = size
+        self.fill = fill
+
+    def check(self):
+        self._number("size", 1e-9, 1)
+        self._number("fill", -math.inf)
+        if not isinstance(self.count, Integral) or int(self.count) < 1:
+            raise ValueError(f"Holes(count={self.count!r}): a whole number of 1 or more is expected.")
+
+    def damage(self, values, random):
+        inside = [spans(length, self.size, self.count, random) for length in values.shape[1:3]]  # (batch, count, length)
+        hole = (inside[0][..., :, None] & inside[1][..., None, :]).any(1)  # (batch, height, width)
+        return torch.where(hole[..., None], self.fill, values)
+
+
+class Gray(Corruption):
+    """Takes the colour away: all three channels become the luma of ITU-R BT.601, so that the shape stays.
+
+        y = 0.299 r + 0.587 g + 0.114 b
+
+    >>> Gray()(Data(torch.tensor([[[[1.0, 0.0, 0.0]]]])), None).values
+    tensor([[[[0.2990, 0.2990, 0.2990]]]])
+    """
+
+    on_images = True
+
     def build(self, schema):
-        if not isinstance(self.share, Real) or not 0 <= float(self.share) < 1:
-            raise ValueError(f"Mask(share={self.share!r}): a number in [0, 1) is expected.")
+        super().build(schema)
+        if schema.shape[-1] != 3:
+            raise ValueError(
+                f"Gray() takes the colour away, but the pictures have {schema.shape[-1]} channel(s). Give RGB pictures."
+            )
 
-    def forward(self, data: Data, random: Random) -> Data:
-        return data.replace(data.values * (random.uniform_like(data.values) >= self.share))
+    def damage(self, values, random):
+        return (values @ values.new_tensor([0.299, 0.587, 0.114]))[..., None].expand_as(values).contiguous()
 
 
-CORRUPTIONS = {"noise": Noise, "mask": Mask}
+class Blur(Corruption):
+    """Blurs pictures with a Gaussian whose width is drawn anew for every picture.
+
+    Parameters
+    ----------
+    least, most : float, default 0.5, 2.0; standard deviation in pixels
+
+    Needs kornia: pip install "isthmus[image]".
+
+    >>> Blur(1.0, 1.0)(Data(torch.eye(9).view(1, 9, 9, 1)), Random(0, "blur", 1, torch.arange(1))).values.shape
+    torch.Size([1, 9, 9, 1])
+    """
+
+    on_images = True
+
+    def __init__(self, least=0.5, most=2.0):
+        super().__init__()
+        self.least = least
+        self.most = most
+
+    def check(self):
+        self._number("least", 1e-3)
+        self._number("most", self.least)
+        self._filters()
+
+    def damage(self, values, random):
+        width = self.least + (self.most - self.least) * random.uniform((1,), values.dtype)
+        reach = 2 * math.ceil(3 * self.most) + 1
+        sides = [min(reach, 2 * ((length - 1) // 2) + 1) for length in values.shape[1:3]]  # reflection needs room
+        blurred = self._filters().gaussian_blur2d(values.movedim(-1, 1), sides, width.expand(-1, 2))
+        return blurred.movedim(1, -1)
+
+    @staticmethod
+    def _filters():
+        try:
+            import kornia.filters
+        except ImportError as error:
+            raise ImportError('Blur needs kornia, which is not installed. Install it: pip install "isthmus[image]"') from error
+        return kornia.filters
+
+
+class Downscale(Corruption):
+    """Makes pictures smaller by averaging, then as large as before by interpolation, so that detail is gone.
+
+    Parameters
+    ----------
+    factor : float above 1, default 2.0
+
+    >>> Downscale(2)(Data(torch.rand(1, 9, 8, 3)), None).values.shape
+    torch.Size([1, 9, 8, 3])
+    """
+
+    on_images = True
+
+    def __init__(self, factor=2.0):
+        super().__init__()
+        self.factor = factor
+
+    def check(self):
+        self._number("factor", 1 + 1e-9)
+
+    def damage(self, values, random):
+        x, size = values.movedim(-1, 1), values.shape[1:3]
+        small = F.interpolate(x, [max(1, round(n / self.factor)) for n in size], mode="area")
+        return F.interpolate(small, list(size), mode="bilinear", align_corners=False).movedim(1, -1)
+
+
+class JPEG(Corruption):
+    """Writes every picture as a JPEG and reads it back; the quality is drawn anew for each.
+
+    Parameters
+    ----------
+    least, most : int from 1 to 95, default 10, 50; quality, as Pillow counts it
+
+    >>> JPEG()(Data(torch.rand(2, 16, 16, 3)), Random(0, "jpeg", 1, torch.arange(2))).values.shape
+    torch.Size([2, 16, 16, 3])
+    """
+
+    on_images = True
+
+    def __init__(self, least=10, most=50):
+        super().__init__()
+        self.least = least
+        self.most = most
+
+    def build(self, schema):
+        super().build(schema)
+        if schema.shape[-1] not in (1, 3):
+            raise ValueError(f"JPEG() needs pictures of one or three channels; these have {schema.shape[-1]}.")
+
+    def check(self):
+        for name in ("least", "most"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or not 1 <= int(value) <= 95 or self.least > self.most:
+                raise ValueError(
+                    f"JPEG(least={self.least!r}, most={self.most!r}): whole numbers from 1 to 95 are expected, least first."
+                )
+
+    def damage(self, values, random):
+        quality = self.least + (random.uniform((1,)) * (self.most - self.least + 1)).long().flatten()
+        pictures = (values.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        pairs = zip(pictures, quality.tolist(), strict=True)
+        return torch.from_numpy(np.stack([through_jpeg(*pair) for pair in pairs])).to(values) / 255
+
+
+def through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    """(height, width, channels), 8 bits, as a JPEG of that quality shows it."""
+    file = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file)).reshape(picture.shape)
+
+
+class Watermark(Corruption):
+    """Lays a half-transparent word over every picture, at a place and a strength of its own.
+
+        source = (1 - a m) x + a m colour,   m: the word's letters, a: strength
+
+    Parameters
+    ----------
+    text : str, default "isthmus"
+    size : float in (0, 1], default 0.6; width of the word, as a share of the picture's
+    least, most : float in [0, 1], default 0.3, 0.7; strength
+    colour : float, default 1.0; as the network sees it
+
+    >>> Watermark()(Data(torch.zeros(2, 32, 32, 1)), Random(0, "mark", 1, torch.arange(2))).values.amax() > 0.2
+    tensor(True)
+    """
+
+    on_images = True
+
+    def __init__(self, text="isthmus", size=0.6, least=0.3, most=0.7, colour=1.0):
+        super().__init__()
+        self.text = text
+        self.size = size
+        self.least = least
+        self.most = most
+        self.colour = colour
+        self.marks: dict[tuple, Tensor] = {}  # the word as drawn, by the picture's size
+
+    def check(self):
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise ValueError(f"Watermark(text={self.text!r}): a word is expected.")
+        self._number("size", 1e-3, 1 + 1e-9)
+        self._number("least", 0, 1 + 1e-9)
+        self._number("most", self.least, 1 + 1e-9)
+        self._number("colour", -math.inf)
+
+    def damage(self, values, random):
+        height, width = values.shape[1:3]
+        mark = self.mark(height, width).to(values)
+        room = torch.tensor([height - mark.shape[0], width - mark.shape[1]], device=values.device) + 1
+        draw = random.uniform((3,), values.dtype)  # down, across, strength
+        corner = (draw[:, :2] * room).long()
+        rows = torch.arange(height, device=values.device) - corner[:, :1]  # of the mark, at each row of the picture
+        columns = torch.arange(width, device=values.device) - corner[:, 1:]
+        inside = ((rows >= 0) & (rows < mark.shape[0]))[:, :, None] & ((columns >= 0) & (columns < mark.shape[1]))[:, None, :]
+        letters = mark[rows.clamp(0, mark.shape[0] - 1)[:, :, None], columns.clamp(0, mark.shape[1] - 1)[:, None, :]] * inside
+        strength = self.least + (self.most - self.least) * draw[:, 2]
+        cover = (letters * strength[:, None, None])[..., None]
+        return values * (1 - cover) + cover * self.colour
+
+    def mark(self, height: int, width: int) -> Tensor:
+        """The word, drawn as wide as `size` says, (rows, columns) from 0 to 1."""
+        if (height, width) not in self.marks:
+            font = ImageFont.load_default(64)
+            left, top, right, bottom = font.getbbox(self.text)
+            canvas = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
+            ImageDraw.Draw(canvas).text((-left, -top), self.text, 255, font)
+            wide = max(1, min(width, round(self.size * width)))
+            tall = max(1, min(height, round(wide * canvas.height / canvas.width)))
+            self.marks[height, width] = torch.from_numpy(np.array(canvas.resize((wide, tall), Image.Resampling.BOX))) / 255
+        return self.marks[height, width]
+
+
+def per_place(values: Tensor, random: Random) -> Tensor:
+    """One uniform number a place, (batch, *space, 1), that broadcasts over the channels; of vectors, one a value."""
+    if values.ndim == 2:
+        return random.uniform_like(values)
+    return random.uniform(tuple(values.shape[1:-1]), values.dtype)[..., None]
+
+
+def spans(length: int, size: float, count: int, random: Random) -> Tensor:
+    """(batch, count, length) True inside an interval of random place, half to all of `size * length` long."""
+    draw = random.uniform((count, 2))
+    long = ((0.5 + 0.5 * draw[..., 0]) * size * length).round().clamp_min(1)
+    start = (draw[..., 1] * (length - long + 1)).floor()
+    place = torch.arange(length, device=draw.device)
+    return (place >= start[..., None]) & (place < (start + long)[..., None])
+
+
+CORRUPTIONS: dict[str, Any] = {
+    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "swap": Swap, "holes": Holes, "blur": Blur,
+    "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
+}  # fmt: skip

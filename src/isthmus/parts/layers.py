@@ -49,3 +49,14 @@ def linear_from(shape, width: int) -> nn.Module:
 def bias_of(linear: Any) -> Tensor:
     """What a map made by `linear_from` adds."""
     return linear.bias if isinstance(linear, Bypass) else linear[1].bias
+
+
+def dropped(x: Tensor, share: float, random) -> Tensor:
+    """Units set to zero with a chance of `share` and the others enlarged, so that the mean stays (Srivastava et al. 2014)."""
+    return x * (random.uniform_like(x) >= share) / (1 - share)
+
+
+def through_dropped(linear: nn.Linear, x: Tensor, share: float, random) -> Tensor:
+    """A linear map without some of its connections, the same for the whole batch (Wan et al. 2013, "DropConnect")."""
+    kept = random.shared(tuple(linear.weight.shape), x.dtype) >= share
+    return F.linear(x, linear.weight * kept / (1 - share), linear.bias)

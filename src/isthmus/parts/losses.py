@@ -1,19 +1,21 @@
 """Losses: how far the decoder's output is from the target, in nats a sample, summed over the features that are there.
 
 A loss offers
-    build(target_schema) -> output_shape   how wide the decoder's output must be
-    forward(output, target) -> (batch,)    nats a sample
-    mean(output) -> values                 the reconstruction, as the schema scales data
-    start(values) -> output                the output whose mean is `values`: where an untrained decoder should begin
+    build(target_schema, posterior=False) -> output_shape   how wide the decoder's output must be; posterior: codes are drawn
+    forward(output, target) -> (batch,)                     nats a sample
+    mean(output) -> values                                  the reconstruction, as the schema scales data
+    start(values) -> output                                 the output whose mean is `values`: where a decoder should begin
 """
 
 import math
+from numbers import Real
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from .base import Data, Part
+from .base import Data, Part, is_auto
 
 
 def sum_features(nats: Tensor, target: Data) -> Tensor:
@@ -26,12 +28,14 @@ def sum_features(nats: Tensor, target: Data) -> Tensor:
 class Loss(Part):
     """A likelihood of the target whose mean is the output itself."""
 
+    likelihood = True  # normalised, so that it can be weighed against what a code costs
+
     @property
     def support(self) -> tuple[float, float]:
         """The values that data may take, as scaled."""
         return -math.inf, math.inf
 
-    def build(self, target_schema):
+    def build(self, target_schema, posterior=False):
         return target_schema.shape
 
     def mean(self, output: Tensor) -> Tensor:
@@ -42,32 +46,47 @@ class Loss(Part):
 
 
 class Squared(Loss):
-    """Gaussian likelihood with unit variance: half the squared error plus its constant.
+    """Gaussian likelihood: half the squared error over the variance, plus its constant.
 
-        loss = sum_i  (x_i - mean_i)^2 / 2 + log(2 pi) / 2,   mean = output, or sigmoid(output) where `bounded`
+        loss = sum_i  (x_i - mean_i)^2 / 2 s^2 + log(s) + log(2 pi) / 2,   mean = output, or sigmoid(output) where `bounded`
 
     Parameters
     ----------
     bounded : bool, default False
         For data in [0, 1]: the mean cannot leave it either.
+    scale : "auto", "learnt" or float, default "auto"
+        s, the standard deviation of what the output leaves open, one for all values. "learnt" trains it with the network;
+        "auto" does so where the bottleneck has a posterior, whose cost it is weighed against, and is 1 elsewhere.
 
     >>> x = torch.ones(2, 3)
     >>> Squared()(x + 2, Data(x))                      # 3 * (4 / 2 + 0.9189)
     tensor([8.7568, 8.7568])
     """
 
-    def __init__(self, bounded=False):
+    def __init__(self, bounded=False, scale="auto"):
         super().__init__()
         self.bounded = bounded
+        self.scale = scale
+        self.log_scale: Any = 0.0
+
+    def build(self, target_schema, posterior=False):
+        number = isinstance(self.scale, Real) and 0 < float(self.scale) < math.inf
+        if not number and not is_auto(self.scale) and self.scale != "learnt":
+            raise ValueError(f"Squared(scale={self.scale!r}): a number above zero is expected, or 'learnt' or 'auto'.")
+        self.log_scale = math.log(float(self.scale)) if number else 0.0
+        if self.scale == "learnt" or (is_auto(self.scale) and posterior):
+            self.log_scale = nn.Parameter(torch.zeros(()))
+        return super().build(target_schema)
 
     @property
     def support(self):
         return (0.0, 1.0) if self.bounded else (-math.inf, math.inf)
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
-        return sum_features(
-            0.5 * (F.mse_loss(self.mean(output), target.values, reduction="none") + math.log(2 * math.pi)), target
-        )
+        squares = F.mse_loss(self.mean(output), target.values, reduction="none")
+        count = math.prod(squares.shape[1:]) if target.weight is None else target.weight.flatten(1).sum(1)
+        precision = (-2 * self.log_scale).exp() if isinstance(self.log_scale, Tensor) else math.exp(-2 * self.log_scale)
+        return 0.5 * precision * sum_features(squares, target) + count * (self.log_scale + 0.5 * math.log(2 * math.pi))
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output) if self.bounded else output
@@ -125,6 +144,8 @@ class Custom(Loss):
     >>> Custom(lambda output, target: (output - target).pow(4).sum(1))(torch.zeros(2, 3), Data(torch.ones(2, 3)))
     tensor([3., 3.])
     """
+
+    likelihood = False
 
     def __init__(self, function):
         super().__init__()

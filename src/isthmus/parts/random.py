@@ -86,6 +86,13 @@ class Random:
         values = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
         return values[:, :count].reshape(-1, *shape).to(dtype)
 
+    def shared(self, shape: tuple[int, ...], dtype=torch.float32) -> Tensor:
+        """`shape`, uniform in (0, 1): one draw for the whole batch, keyed by its first sample."""
+        first = Random(self.seed, f"{self.name}/shared", self.step, self.rows[:1])
+        self.draws += 1
+        first.draws = self.draws
+        return first.uniform(shape, dtype)[0]
+
     def uniform_like(self, x: Tensor) -> Tensor:
         return self.uniform(tuple(x.shape[1:]), x.dtype)
 

@@ -1,0 +1,81 @@
+"""Conditions: what encoder and decoder are told about a sample besides, such as its class."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Condition:
+    """How labels, or rows of numbers, become the numbers that a network is told.
+
+    classes : the known labels, each told as a one among zeros; None where the condition is rows of `width` numbers as they are
+    """
+
+    def __init__(self, classes: list | None, width: int):
+        self.classes, self.width = classes, width
+
+    @classmethod
+    def learn(cls, condition) -> "Condition":
+        values = np.asarray(condition)
+        if values.ndim == 1:
+            classes = np.unique(values).tolist()
+            return cls(classes, len(classes))
+        if values.ndim == 2 and values.dtype.kind in "fiub":
+            return cls(None, values.shape[1])
+        raise ValueError(
+            f"condition has shape {values.shape} and dtype {values.dtype}: one label a sample is expected, or rows of numbers."
+        )
+
+    def read(self, condition, count: int) -> "Told":
+        """Rows for `count` samples; one label (or one row) alone is told to all of them."""
+        if condition is None:
+            raise ValueError(
+                f"This model was fitted with a condition ({self}). Pass condition=, one for each of the {count} samples."
+            )
+        values = np.asarray(condition)
+        if values.ndim == (0 if self.classes is not None else 1):
+            values = np.broadcast_to(values, (count, *values.shape))
+        if len(values) != count:
+            raise ValueError(f"There are {count} samples, but {len(values)} conditions: one for each is expected.")
+        if self.classes is None:
+            if values.shape != (count, self.width):
+                raise ValueError(f"condition has shape {values.shape}, but ({count}, {self.width}) is expected.")
+            if not np.isfinite(values).all():
+                raise ValueError("condition contains NaN or infinity. Fill it first.")
+            return Told(torch.from_numpy(np.array(values, np.float32)))
+        unknown = sorted({str(v) for v in np.unique(values).tolist() if v not in self.classes})
+        if unknown:
+            raise ValueError(f"condition holds {', '.join(unknown[:5])}, which the model was not told in fit. Known: {self}.")
+        place = {label: i for i, label in enumerate(self.classes)}
+        index = torch.tensor([place[v] for v in values.tolist()])
+        return Told(torch.nn.functional.one_hot(index, self.width).float())
+
+    def config(self) -> dict:
+        return {"classes": self.classes, "width": self.width}
+
+    def __str__(self) -> str:
+        if self.classes is None:
+            return f"{self.width} numbers"
+        return ", ".join(map(str, self.classes[:10])) + (", ..." if self.width > 10 else "")
+
+
+class Told:
+    """Conditions as a network reads them, (n, width): rows like those of the data."""
+
+    def __init__(self, values: Tensor):
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def to(self, dtype, device) -> "Told":
+        return Told(self.values.to(device, dtype))
+
+    def take(self, index: Tensor) -> Tensor:
+        return self.values[index]
+
+    def block(self, start: int, stop: int) -> Tensor:
+        return self.values[start:stop]
+
+    def subset(self, index: Tensor) -> "Told":
+        return Told(self.values[index.to(self.values.device)])

@@ -1,0 +1,158 @@
+"""What a fitted model makes beyond rebuilding: new samples, ways between samples, and the likelihood of given ones."""
+
+import math
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_random_state
+from torch import Tensor
+
+from .network import in_blocks, padded
+from .parts import PRIORS, Data, part_of
+from .parts.random import Random
+
+
+def seed_of(random_state) -> int:
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def posterior_needed(model, what: str) -> None:
+    """Refuses what only a code with a density can do."""
+    model._need("encoder")
+    if not getattr(model.network_.bottleneck, "posterior", False):
+        raise ValueError(
+            f"{what} needs a posterior, but bottleneck={model.bottleneck!r} has none. Fit with bottleneck=Gaussian()."
+        )
+
+
+def prior_of(model):
+    """The prior that new codes are drawn from; a Gaussian bottleneck brings the normal one along."""
+    network = model.network_
+    if network.prior is not None:
+        return network.prior
+    held = getattr(network.bottleneck, "posterior", False) or any(
+        getattr(penalty, "holds_to_normal", False) for penalty in network.penalties.values()
+    )
+    if not held:
+        raise ValueError("This model has no prior to draw codes from. Call fit_prior('mixture', X), or fit it with prior=...")
+    return built_prior("normal", network)
+
+
+def built_prior(prior, network):
+    part = part_of(prior, PRIORS, "prior")
+    part.build(network)
+    return part.to(next(network.parameters()))
+
+
+def fit_prior(model, prior, X, condition=None) -> None:
+    """Builds the prior and fits it to the codes of `X`; the model's own is replaced."""
+    model._need("encoder")
+    part = built_prior(prior, model.network_)
+    if part.trained:
+        raise ValueError(f"{part!r} is trained along with the model: fit with prior={part!r}.")
+    part.fit(codes_for(part, model, model._rows(X), *model._told(condition, len_of(X))))
+    model.network_.prior, model.prior_ = part, prior
+
+
+def fit_own_prior(model, samples) -> None:
+    """Fits the prior that the model was given, to the codes of what it was trained on."""
+    prior = model.network_.prior
+    if not prior.trained:
+        prior.fit(codes_for(prior, model, samples.source, *([] if samples.condition is None else [samples.condition])))
+
+
+def codes_for(prior, model, *rows) -> Tensor:
+    """What a prior learns from: codes, or their indices."""
+
+    def codes(*block):
+        code = model._encoded(*block)
+        return code.extra["index"] if hasattr(prior, "entries") else code.z
+
+    return in_blocks(codes, model.block_, *rows).to(model.device_)
+
+
+def len_of(X) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+# --------------------------------------------------------------------------------------------------- new samples
+
+
+@torch.no_grad()
+def drawn_codes(model, n: int, seed: int) -> Tensor:
+    """(n, *code_shape) codes from the prior; the i-th depends on seed and i alone."""
+    if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1:
+        raise ValueError(f"n={n!r}: how many samples to draw, 1 or more.")
+    random = Random(seed, "sample", 0, torch.arange(int(n), device=model.device_))
+    return prior_of(model).sample(random, model.network_).cpu()
+
+
+@torch.no_grad()
+def varied_codes(model, X, n: int, seed: int, spread: float, condition=None) -> Tensor:
+    """(n_samples * n, *code_shape): for every row of X, n codes from its posterior, `spread` times as wide."""
+    rows = model._rows(X)
+    told = model._told(condition, len(rows))
+    if getattr(model.network_.bottleneck, "posterior", False):
+        both = in_blocks(lambda *block: torch.stack(moments(model._encoded(*block)), 1), model.block_, rows, *told)
+        mean, std = both[:, 0], both[:, 1]
+    else:  # no posterior: as wide as a tenth of what the codes of these samples and the prior span
+        mean = in_blocks(model._code, model.block_, rows, *told)
+        apart = drawn_codes(model, 1000, seed) if model.network_.prior is not None else mean
+        std = 0.1 * apart.std(0, correction=0).expand_as(mean)
+    mean, std = (x.repeat_interleave(n, 0) for x in (mean, std))
+    return mean + spread * std * Random(seed, "like", 0, torch.arange(len(mean))).normal_like(mean)
+
+
+def moments(code) -> tuple[Tensor, Tensor]:
+    return code.extra["mean"], (0.5 * code.extra["logvar"]).exp()
+
+
+def between(a: Tensor, b: Tensor, steps: int, spherical: bool) -> Tensor:
+    """(steps, ...) from a to b, ends included: along the great circle for codes from a normal prior, else along the line.
+
+    slerp(t) = sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b,   w: the angle between a and b
+    """
+    t = torch.linspace(0, 1, steps, dtype=a.dtype).view(-1, *[1] * a.ndim)
+    if not spherical:
+        return (1 - t) * a + t * b
+    cosine = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)
+    angle = torch.acos(cosine.clamp(-1, 1))
+    if angle.sin() < 1e-4:
+        return (1 - t) * a + t * b
+    return ((1 - t) * angle).sin() / angle.sin() * a + (t * angle).sin() / angle.sin() * b
+
+
+# --------------------------------------------------------------------------------------------------- likelihood
+
+
+def posterior(model, X, condition=None) -> tuple[np.ndarray, np.ndarray]:
+    posterior_needed(model, "posterior(X)")
+    rows = model._rows(X)
+    told = model._told(condition, len(rows))
+    both = in_blocks(lambda *block: torch.stack(moments(model._encoded(*block)), 1), model.block_, rows, *told)
+    return both[:, 0].numpy(), both[:, 1].numpy()
+
+
+def log_likelihood(model, X, n_draws: int, seed: int, condition=None) -> np.ndarray:
+    """log 1/n sum_i p(x | z_i) p(z_i) / q(z_i | x), (n_samples,), in nats (Burda et al. 2016)."""
+    posterior_needed(model, "log_likelihood(X)")
+    network, rows = model.network_, model._rows(X)
+    told = model._told(condition, len(rows))
+    if model.target_schema_ is not model.schema_:
+        raise ValueError("log_likelihood is that of the data itself, but this model was fitted with a target of its own.")
+    total = np.empty(len(rows))
+    with torch.no_grad():
+        for start in range(0, len(rows), model.block_):
+            stop = min(start + model.block_, len(rows))
+            block = [padded(r.block(start, stop), model.block_) for r in (rows, *told)]
+            data = Data(block[0], condition=block[1] if told else None)
+            code, place = network.encode(data), torch.arange(start, start + model.block_, device=model.device_)
+            sums = torch.full((model.block_,), -math.inf, dtype=torch.float64, device=model.device_)
+            for draw in range(n_draws):
+                z = network.bottleneck.draw(code, Random(seed, "likelihood", draw, place))
+                nats = network.loss(network.decode(code.at(z)), data)
+                weight = network.log_prior(z) - network.bottleneck.log_posterior(code, z) - nats
+                sums = torch.logaddexp(sums, weight.double())
+            total[start:stop] = (sums[: stop - start] - math.log(n_draws)).cpu().numpy()
+    return total

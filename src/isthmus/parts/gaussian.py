@@ -1,0 +1,111 @@
+"""The variational bottleneck: a sample becomes a Gaussian over codes instead of one code."""
+
+import math
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+
+from .base import Code, Part, Step
+from .layers import bias_of, linear_from
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
+    """KL of N(mean, exp(logvar)) to N(0, 1), in nats, component by component.
+
+        KL = (mean^2 + exp(logvar) - logvar - 1) / 2
+
+    >>> kl_to_normal(torch.tensor([0.0, 2.0]), torch.zeros(2))
+    tensor([0., 2.])
+    """
+    return 0.5 * (mean.square() + logvar.exp() - logvar - 1)
+
+
+def log_normal(x: Tensor, mean: Tensor | float = 0.0, logvar: Tensor | float = 0.0) -> Tensor:
+    """Log density of N(mean, exp(logvar)) at x, in nats, component by component."""
+    logvar = torch.as_tensor(logvar, dtype=x.dtype, device=x.device)
+    return -0.5 * ((x - mean).square() * (-logvar).exp() + logvar + _LOG_2PI)
+
+
+class Gaussian(Part):
+    """Two vectors, mean and standard deviation, between which the code is drawn (Kingma & Welling 2014).
+
+        q(z | x) = N(mean, diag(exp(logvar))),   z = mean + exp(logvar / 2) * eps,   eps ~ N(0, I)
+        cost = beta * KL(q(z | x) || N(0, I))
+
+    Outside training the code is the mean. With a prior that is trained along (`Vamp`) the cost is measured against that.
+    After every epoch `health` tells, over its samples,
+        kl             nats a sample
+        active_units   components whose mean KL is above 0.01 nats
+        kl_components  mean KL of every component
+
+    Parameters
+    ----------
+    beta : float, default 1.0; weight of the cost (Higgins et al. 2017, "beta-VAE")
+
+    Source: Kingma & Welling 2014, "Auto-encoding variational Bayes".
+
+    >>> gaussian = Gaussian()
+    >>> gaussian.build((64,), 8), gaussian(torch.zeros(5, 64)).z.shape
+    ((8,), torch.Size([5, 8]))
+    """
+
+    mean: nn.Module
+    logvar: nn.Module
+    summed: Tensor
+    samples: Tensor
+    reads_source = True
+    posterior = True  # its codes have a mean and a standard deviation
+    halves = {"encoder": ("mean", "logvar"), "decoder": ()}
+
+    def __init__(self, beta=1.0):
+        super().__init__()
+        self.beta = beta
+
+    def build(self, hidden_shape, n_components):
+        if not isinstance(self.beta, Real) or not 0 <= float(self.beta) < math.inf:
+            raise ValueError(f"Gaussian(beta={self.beta!r}): a number of zero or more is expected.")
+        if n_components is None:
+            raise ValueError("Gaussian makes two vectors, but n_components=None keeps a map. Set n_components.")
+        self.mean, self.logvar = (linear_from(hidden_shape, n_components) for _ in range(2))
+        self.register_buffer("summed", torch.zeros(n_components), persistent=False)  # KL by component, over the epoch
+        self.register_buffer("samples", torch.zeros(()), persistent=False)
+        return (n_components,)
+
+    @torch.no_grad()
+    def set_first_weights(self):
+        """Every posterior begins with the same width, e^-1, which the decoder can hear through."""
+        for parameter in self.logvar.parameters():
+            nn.init.zeros_(parameter)
+        bias_of(self.logvar).fill_(-2.0)
+
+    def forward(self, hidden, random=None) -> Code:
+        mean, logvar = self.mean(hidden), self.logvar(hidden).clamp(-20, 20)  # (batch, n_components) each
+        kl = kl_to_normal(mean, logvar)
+        code = Code(mean, cost=self.beta * kl.sum(1), extra={"mean": mean, "logvar": logvar, "kl": kl})
+        if random is not None:
+            code.z = self.draw(code, random)
+        return code
+
+    def draw(self, code: Code, random) -> Tensor:
+        """A code from the posterior, reparameterised, so that gradients pass through the draw."""
+        mean, logvar = code.extra["mean"], code.extra["logvar"]
+        return mean + (0.5 * logvar).exp() * random.normal_like(mean)
+
+    def log_posterior(self, code: Code, z: Tensor) -> Tensor:
+        """log q(z | x) of every sample, (batch,)."""
+        return log_normal(z, code.extra["mean"], code.extra["logvar"]).sum(1)
+
+    @torch.no_grad()
+    def after(self, step: Step) -> None:
+        kl = step.code.extra["kl"]
+        self.summed += kl.sum(0)
+        self.samples += len(kl)
+
+    def health(self) -> dict:
+        each = (self.summed / self.samples.clamp_min(1)).tolist()
+        self.summed.zero_()
+        self.samples.zero_()
+        return {"kl": sum(each), "active_units": sum(kl > 0.01 for kl in each), "kl_components": each}

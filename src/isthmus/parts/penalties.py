@@ -1,0 +1,348 @@
+"""Penalties: what else should hold, beyond a good rebuilding at a low cost.
+
+A penalty is `forward(step) -> (batch,) or ()`, in nats, already weighted. It may offer
+    build(code_shape)              makes weights of its own
+    reads_activations = True       then `step.activations` holds the encoder's hidden activations, first to last
+    opponent(step) -> (batch,)     what a network of the penalty's own minimises, with an optimiser of its own (a game)
+    after(step)                    updates buffers
+"""
+
+import math
+from numbers import Real
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .architectures import Dense
+from .base import Data, Part, Step
+from .bottlenecks import Plain
+from .gaussian import Gaussian
+from .sparse import L1, KLSparse, at_least_zero, kl_to_share
+
+
+def weighed(penalty: Part) -> None:
+    """Refuses a weight below zero."""
+    at_least_zero(type(penalty).__name__, "weight", penalty.weight)
+
+
+# ------------------------------------------------------------------------------------------------- contractive
+
+
+class Contractive(Part):
+    """Codes that do not tremble when the input does (Rifai et al. 2011, "Contractive auto-encoders").
+
+        penalty = weight * |J|^2,   J = d encode(x) / dx, |.| the Frobenius norm
+
+    "exact" follows the chain rule through dense layers, J = W_k diag(a'(.)) ... diag(a'(.)) W_1, and elsewhere asks autograd for
+    every row of J. "stochastic" scales to any network: for a unit vector v drawn afresh, E[ n |J' v|^2 ] = |J|^2 with n
+    numbers in the code (Hutchinson 1990).
+
+    Parameters
+    ----------
+    weight : float, default 0.1
+    method : "exact" or "stochastic", default "exact"
+
+    >>> Contractive(0.5, method="stochastic")
+    Contractive(weight=0.5, method='stochastic')
+    """
+
+    def __init__(self, weight=0.1, method="exact"):
+        super().__init__()
+        self.weight = weight
+        self.method = method
+
+    def build(self, code_shape):
+        weighed(self)
+        if self.method not in ("exact", "stochastic"):
+            raise ValueError(f"Contractive(method={self.method!r}) is not known. Choose 'exact' or 'stochastic'.")
+
+    def forward(self, step: Step) -> Tensor:
+        squared = jacobian_norm if self.method == "exact" else estimated_jacobian_norm
+        return self.weight * squared(step.network, step.source, step.random.stream("contractive"))
+
+
+def jacobian_norm(network, source: Data, random=None) -> Tensor:
+    """(batch,) squared Frobenius norm of the Jacobian of the deterministic code, exactly."""
+    matrix = dense_jacobian(network, source)
+    return (autograd_jacobian(network, source) if matrix is None else matrix).flatten(1).square().sum(1)
+
+
+def autograd_jacobian(network, source: Data) -> Tensor:
+    """(batch, numbers in the code, *shape): a backward pass for every number of the code."""
+    with torch.enable_grad():
+        x = source.values.detach().requires_grad_()
+        z = network.encode(source.replace(x)).z.flatten(1)
+        rows = [torch.autograd.grad(z[:, j].sum(), x, create_graph=torch.is_grad_enabled())[0] for j in range(z.shape[1])]
+    return torch.stack(rows, 1)
+
+
+def dense_jacobian(network, source: Data) -> Tensor | None:
+    """(batch, numbers in the code, columns) by the chain rule, where encoder and bottleneck are dense; else None."""
+    bottleneck = network.bottleneck
+    if not isinstance(network.architecture, Dense) or not isinstance(bottleneck, Plain | L1 | KLSparse | Gaussian):
+        return None
+    layers: Any = network.architecture.encoder
+    last = bottleneck.mean if isinstance(bottleneck, Gaussian) else bottleneck.linear
+    x = network.inlet(source).flatten(1)
+    jacobian: Any = None  # of what was not yet mapped, the identity
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            jacobian = layer.weight.expand(len(x), -1, -1) if jacobian is None else layer.weight @ jacobian
+            x = layer(x)
+        elif not isinstance(layer, nn.Identity):
+            jacobian, x = slope(layer, x).unsqueeze(-1) * jacobian, layer(x)
+    return through_bottleneck(network, last, x, source, jacobian)
+
+
+def through_bottleneck(network, last: Any, hidden: Tensor, source: Data, jacobian: Any) -> Tensor | None:
+    """The last linear map, past a `Bypass` too, and the code's own activation."""
+    x = network.inlet(source).flatten(1)
+    if isinstance(last, nn.Identity):
+        before, total = hidden, jacobian
+    elif isinstance(last, nn.Sequential):
+        weight: Any = last[1].weight
+        before, total = last(hidden), weight.expand(len(x), -1, -1) if jacobian is None else weight @ jacobian
+    else:
+        before, total = last((hidden, x)), last.weight @ jacobian + last.around
+    act: nn.Module = getattr(network.bottleneck, "act", nn.Identity())
+    return total if isinstance(act, nn.Identity) or total is None else slope(act, before).unsqueeze(-1) * total
+
+
+def slope(activation: nn.Module, x: Tensor) -> Tensor:
+    """The derivative of an activation at every number of x, itself differentiable."""
+    if isinstance(activation, nn.Sigmoid):
+        return torch.sigmoid(x) * (1 - torch.sigmoid(x))
+    if isinstance(activation, nn.Tanh):
+        return 1 - torch.tanh(x).square()
+    if isinstance(activation, nn.ReLU):
+        return (x > 0).to(x)
+    if isinstance(activation, nn.SiLU):
+        s = torch.sigmoid(x)
+        return s * (1 + x * (1 - s))
+    if isinstance(activation, nn.Softplus):
+        return torch.sigmoid(x)
+    with torch.enable_grad():
+        leaf = x if x.requires_grad else x.detach().requires_grad_()
+        return torch.autograd.grad(activation(leaf).sum(), leaf, create_graph=True)[0]
+
+
+def estimated_jacobian_norm(network, source: Data, random) -> Tensor:
+    """(batch,) an unbiased estimate of `jacobian_norm` from one direction a sample."""
+    x = source.values.detach().requires_grad_()
+    z = network.encode(source.replace(x)).z.flatten(1)
+    direction = F.normalize(random.normal_like(z), dim=1)
+    pulled = torch.autograd.grad((z * direction).sum(), x, create_graph=True)[0]
+    return z.shape[1] * pulled.flatten(1).square().sum(1)
+
+
+# ------------------------------------------------------------------------------------- activity of hidden layers
+
+
+class Sparsity(Part):
+    """Few active units in any hidden layer of the encoder, as the bottlenecks `L1` and `KLSparse` ask it of the code.
+
+        "l1":  weight * sum_j |h_j|          "kl":  weight * sum_j KL(target || mean of h_j over the batch)
+
+    "kl" reads activity as a share and needs a sigmoid there: `Dense(activation="sigmoid")`.
+
+    Parameters
+    ----------
+    layer : int, default -1; hidden layer of the encoder, counted as Python counts
+    kind : "l1" or "kl", default "l1"
+    weight : float, default 0.1; nats
+    target : float in (0, 1), default 0.05; for "kl"
+
+    >>> Sparsity(layer=0, kind="kl")
+    Sparsity(layer=0, kind='kl')
+    """
+
+    reads_activations = True
+
+    def __init__(self, layer=-1, kind="l1", weight=0.1, target=0.05):
+        super().__init__()
+        self.layer = layer
+        self.kind = kind
+        self.weight = weight
+        self.target = target
+
+    def build(self, code_shape):
+        weighed(self)
+        if self.kind not in ("l1", "kl"):
+            raise ValueError(f"Sparsity(kind={self.kind!r}) is not known. Choose 'l1' or 'kl'.")
+        if not isinstance(self.target, Real) or not 0 < float(self.target) < 1:
+            raise ValueError(f"Sparsity(target={self.target!r}): a share between 0 and 1 is expected, such as 0.05.")
+
+    def forward(self, step: Step) -> Tensor:
+        step.code  # noqa: B018  the activations are noted while the code is made
+        layers = step.activations
+        if not -len(layers) <= self.layer < len(layers):
+            raise ValueError(f"Sparsity(layer={self.layer}): the encoder has {len(layers)} hidden layers with an activation.")
+        hidden = layers[self.layer].flatten(1)
+        if self.kind == "l1":
+            return self.weight * hidden.abs().sum(1)
+        return self.weight * kl_to_share(hidden.mean(0), self.target).sum()
+
+
+# ----------------------------------------------------------------------------------------- the codes as a whole
+
+
+class MMD(Part):
+    """Codes that as a whole look like draws from N(0, I) (Zhao et al. 2019, "InfoVAE"; Tolstikhin et al. 2018).
+
+        penalty = weight * n * ( E[k(z, z')] + E[k(p, p')] - 2 E[k(z, p)] ),   p ~ N(0, I)
+        k(a, b) = sum_s  C_s / (C_s + |a - b|^2),   C_s = 2 n s,   s in 0.1, 0.2, 0.5, 1, 2, 5, 10
+
+    for codes of n numbers: the unbiased estimate over a batch, with the inverse multiquadratic kernels of Tolstikhin et al.
+    ("Wasserstein auto-encoders", section 4). One number of the whole batch.
+
+    Parameters
+    ----------
+    weight : float, default 10.0
+
+    >>> MMD(5.0)
+    MMD(weight=5.0)
+    """
+
+    holds_to_normal = True  # so that codes may be drawn from N(0, I)
+
+    def __init__(self, weight=10.0):
+        super().__init__()
+        self.weight = weight
+
+    def build(self, code_shape):
+        weighed(self)
+
+    def forward(self, step: Step) -> Tensor:
+        z = step.code.z.flatten(1)
+        return self.weight * z.shape[1] * mmd(z, step.random.stream("mmd").normal_like(z))
+
+
+def mmd(a: Tensor, b: Tensor) -> Tensor:
+    """The unbiased squared maximum mean discrepancy of two samples, (count, n) each, with the kernels above."""
+    count = len(a)
+    if count < 2:
+        return a.sum() * 0.0
+    within = kernel(a, a) + kernel(b, b)
+    off = (within.sum() - within.diagonal().sum()) / (count * (count - 1))
+    return off - 2 * kernel(a, b).mean()
+
+
+def kernel(a: Tensor, b: Tensor) -> Tensor:
+    squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+    scales = [2.0 * a.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+    return torch.stack([c / (c + squared) for c in scales]).sum(0)
+
+
+class TotalCorrelation(Part):
+    """Components that vary apart from one another (Chen et al. 2018, "Isolating sources of disentanglement", equation S3).
+
+        penalty = weight * KL( q(z) || prod_j q(z_j) )
+
+    q(z) is the mixture of the batch's posteriors, so a Gaussian bottleneck is needed; the data set's size is in their
+    minibatch-weighted estimate a constant, which is left out. One number of the whole batch.
+
+    Parameters
+    ----------
+    weight : float, default 5.0; beta - 1 of their beta-TCVAE
+
+    >>> TotalCorrelation(3.0)
+    TotalCorrelation(weight=3.0)
+    """
+
+    needs_posterior = True
+
+    def __init__(self, weight=5.0):
+        super().__init__()
+        self.weight = weight
+
+    def build(self, code_shape):
+        weighed(self)
+
+    def forward(self, step: Step) -> Tensor:
+        z, mean, logvar = step.code.z, step.code.extra["mean"], step.code.extra["logvar"]
+        each = -0.5 * ((z[:, None] - mean).square() * (-logvar).exp() + logvar + math.log(2 * math.pi))  # (batch, batch, n)
+        joint = each.sum(2).logsumexp(1)  # (batch,)
+        apart = each.logsumexp(1).sum(1)
+        count = math.log(len(z))
+        return self.weight * ((joint - count) - (apart - z.shape[1] * count)).mean()
+
+
+class Adversary(Part):
+    """A second network tells codes from draws of N(0, I), and the encoder learns to deceive it (Makhzani et al. 2016).
+
+        penalty  = weight * log(1 + exp(-D(z)))                                       the encoder's part
+        opponent = log(1 + exp(-D(p))) + log(1 + exp(D(z))),   p ~ N(0, I)            the discriminator's, in the same step
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+    hidden : sequence of int, default (128, 128); of the discriminator
+
+    Source: Makhzani et al. 2016, "Adversarial autoencoders".
+
+    >>> Adversary(hidden=(64,))
+    Adversary(hidden=(64,))
+    """
+
+    holds_to_normal = True  # so that codes may be drawn from N(0, I)
+
+    def __init__(self, weight=1.0, hidden=(128, 128)):
+        super().__init__()
+        self.weight = weight
+        self.hidden = hidden
+
+    def build(self, code_shape):
+        weighed(self)
+        widths = (math.prod(code_shape), *self.hidden)
+        layers = [m for a, b in zip(widths, self.hidden, strict=False) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+        self.discriminator = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+    def opponents(self):
+        """The parameters that the opponent trains."""
+        return self.discriminator.parameters()
+
+    def forward(self, step: Step) -> Tensor:
+        return self.weight * F.softplus(-self.discriminator(step.code.z.flatten(1))).squeeze(1)
+
+    def opponent(self, step: Step) -> Tensor:
+        z = step.code.z.flatten(1).detach()
+        drawn = step.random.stream("adversary").normal_like(z)
+        return (F.softplus(-self.discriminator(drawn)) + F.softplus(self.discriminator(z))).squeeze(1)
+
+
+class CodeNorm(Part):
+    """Small codes, so that a density can be fitted to them afterwards (Ghosh et al. 2020).
+
+        penalty = weight * |z|^2 / 2
+
+    Parameters
+    ----------
+    weight : float, default 0.01; nats
+
+    Source: Ghosh et al. 2020, "From variational to deterministic autoencoders".
+
+    >>> CodeNorm(0.1)
+    CodeNorm(weight=0.1)
+    """
+
+    def __init__(self, weight=0.01):
+        super().__init__()
+        self.weight = weight
+
+    def build(self, code_shape):
+        weighed(self)
+
+    def forward(self, step: Step) -> Tensor:
+        return self.weight * 0.5 * step.code.z.flatten(1).square().sum(1)
+
+
+PENALTIES = {
+    "contractive": Contractive,
+    "sparsity": Sparsity,
+    "mmd": MMD,
+    "total_correlation": TotalCorrelation,
+    "adversary": Adversary,
+    "code_norm": CodeNorm,
+}

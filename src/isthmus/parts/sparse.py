@@ -1,0 +1,352 @@
+"""Sparse bottlenecks: few units of the code speak at a time, so there may be more of them than the input has numbers."""
+
+import math
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor, nn
+
+from .architectures import activation_of
+from .base import Code, Part, Step
+from .layers import linear_from
+
+
+def kl_to_share(share: Tensor, target: float) -> Tensor:
+    """KL of Bernoulli(target) to Bernoulli(share), in nats: how far a unit's mean activity is from what is wanted.
+
+        KL = target log(target / share) + (1 - target) log((1 - target) / (1 - share))
+
+    >>> kl_to_share(torch.tensor([0.1, 0.5]), 0.1).round(decimals=4)
+    tensor([0.0000, 0.3681])
+    """
+    share = share.clamp(1e-6, 1 - 1e-6)
+    return target * (math.log(target) - share.log()) + (1 - target) * (math.log(1 - target) - torch.log1p(-share))
+
+
+class SparseBottleneck(Part):
+    """What sparse bottlenecks share: a linear map to many units, and a count of which of them speak.
+
+    A unit is active for a sample where its number is not zero, and dead when it was active for none of the last `dead_after`
+    steps of training. After every epoch `health` tells, over the samples of that epoch,
+        l0      active units a sample
+        active  share of the units a sample activates, l0 / n_components
+        dead    share of the units that are dead
+    """
+
+    act: nn.Module
+    linear: nn.Module
+    idle: Tensor
+    counted: Tensor
+    reads_source = True
+    halves = {"encoder": ("linear", "act"), "decoder": ()}
+    dead_after = 100  # steps
+    activation: str | None = "relu"
+
+    def build(self, hidden_shape, n_components):
+        self.check(n_components)
+        self.act = activation_of(self.activation)
+        self.linear = nn.Identity() if n_components is None else linear_from(hidden_shape, n_components)
+        code_shape = hidden_shape if n_components is None else (n_components,)
+        self.register_buffer("idle", torch.zeros(code_shape), persistent=False)  # steps since each unit was last active
+        self.register_buffer("counted", torch.zeros(2), persistent=False)  # active units, samples
+        return code_shape
+
+    def check(self, n_components) -> None:
+        """Refuses parameters out of range."""
+
+    def active(self, z: Tensor) -> Tensor:
+        """Which units of every code count as active."""
+        return z != 0
+
+    @torch.no_grad()
+    def after(self, step: Step) -> None:
+        active = self.active(step.code.z)
+        self.idle += 1
+        self.idle[active.any(0)] = 0
+        self.counted += torch.stack([active.sum(), self.counted.new_tensor(len(active)).to(active.sum())]).to(self.counted)
+
+    def health(self) -> dict[str, float]:
+        """As above; the count begins anew."""
+        active, samples = self.counted.tolist()
+        self.counted.zero_()
+        l0 = active / max(samples, 1)
+        return {"l0": l0, "active": l0 / self.idle.numel(), "dead": float(self.dead.float().mean())}
+
+    @property
+    def dead(self) -> Tensor:
+        return self.idle >= self.dead_after
+
+
+class L1(SparseBottleneck):
+    """Charges every unit for what it says, so that most stay silent (Olshausen & Field 1996; Bricken et al. 2023).
+
+        z = activation(W h + b),   cost = weight * sum_j |z_j|
+
+    Parameters
+    ----------
+    weight : float, default 0.03; nats for a unit of activity
+    activation : str or None, default "relu"
+
+    >>> l1 = L1(weight=2.0)
+    >>> l1.build((64,), 128), l1(torch.zeros(5, 64)).cost.shape
+    ((128,), torch.Size([5]))
+    """
+
+    def __init__(self, weight=0.03, activation="relu"):
+        super().__init__()
+        self.weight = weight
+        self.activation = activation
+
+    def check(self, n_components):
+        at_least_zero("L1", "weight", self.weight)
+
+    def forward(self, hidden, random=None) -> Code:
+        z = self.act(self.linear(hidden))
+        return Code(z, cost=self.weight * z.abs().flatten(1).sum(1))
+
+
+class KLSparse(SparseBottleneck):
+    """Sigmoid units that are to be active a given share of the time (Ng 2011, "Sparse autoencoder", CS294A notes).
+
+        z = sigmoid(W h + b),   cost = weight * sum_j KL(target || mean of z_j over the batch)
+
+    The cost is one number of the whole batch. A sigmoid is never quite zero: here a unit counts as active above 0.5.
+
+    Parameters
+    ----------
+    target : float in (0, 1), default 0.05; mean activity of every unit
+    weight : float, default 3.0; nats
+
+    >>> kl = KLSparse()
+    >>> kl.build((64,), 128), kl(torch.zeros(5, 64)).cost.shape
+    ((128,), torch.Size([]))
+    """
+
+    activation = "sigmoid"
+
+    def __init__(self, target=0.05, weight=3.0):
+        super().__init__()
+        self.target = target
+        self.weight = weight
+
+    def check(self, n_components):
+        if not isinstance(self.target, Real) or not 0 < float(self.target) < 1:
+            raise ValueError(f"KLSparse(target={self.target!r}): a share between 0 and 1 is expected, such as 0.05.")
+        at_least_zero("KLSparse", "weight", self.weight)
+
+    def forward(self, hidden, random=None) -> Code:
+        z = self.act(self.linear(hidden))
+        return Code(z, cost=self.weight * kl_to_share(z.mean(0), self.target).sum())
+
+    def active(self, z):
+        return z > 0.5
+
+
+class TopK(SparseBottleneck):
+    """Keeps the k largest activations of every sample (Makhzani & Frey 2014, "k-sparse autoencoders").
+
+        z = top_k(relu(W h + b))
+
+    Units that are dead are offered what is left over: the loss has a further term, in which the `spare` most excited of them
+    are to rebuild the residual (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", appendix A.2):
+
+        auxiliary = weight * |residual - (decode(z_dead) - decode(0))|^2 / 2
+
+    Parameters
+    ----------
+    k : int, default 32; units a sample
+    spare : int, default 64; dead units that are offered the residual, for each sample
+    weight : float, default 1/32; of that term; 0 leaves it out
+
+    >>> topk = TopK(k=3)
+    >>> topk.build((64,), 128), topk(torch.ones(5, 64)).z.shape
+    ((128,), torch.Size([5, 128]))
+    """
+
+    def __init__(self, k=32, spare=64, weight=1 / 32):
+        super().__init__()
+        self.k = k
+        self.spare = spare
+        self.weight = weight
+
+    def check(self, n_components):
+        name = type(self).__name__
+        for parameter in ("k", "spare"):
+            value = getattr(self, parameter)
+            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+                raise ValueError(f"{name}({parameter}={value!r}): a whole number of 1 or more is expected.")
+        if n_components is None:
+            raise ValueError(f"{name} chooses among the units of a vector, but n_components=None keeps a map. Set n_components.")
+        if self.k > n_components:
+            raise ValueError(f"{name}(k={self.k}) cannot keep {self.k} of {n_components} units. Set k to n_components or less.")
+        at_least_zero(name, "weight", self.weight)
+
+    def forward(self, hidden, random=None) -> Code:
+        before = self.linear(hidden)  # (batch, n_components)
+        return Code(keep_largest(self.act(before), self.k), extra={"before": before})
+
+    def auxiliary(self, step: Step) -> Tensor | None:
+        """(batch,) nats: how badly the dead units rebuild what the others left; None while there is nothing to offer."""
+        dead = self.dead
+        if not self.weight or not dead.any():
+            return None
+        before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
+        values, index = torch.where(dead, before, -torch.inf).topk(min(self.spare, int(dead.sum())), -1)
+        offered = torch.zeros_like(before).scatter(-1, index, values)
+        network, target = step.network, step.batch.target.values
+        residual = (target - network.mean(step.output)).detach()
+        rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(torch.zeros_like(offered)))
+        return self.weight * 0.5 * (residual - rebuilt).square().flatten(1).sum(1)
+
+
+def keep_largest(x: Tensor, k: int) -> Tensor:
+    """(batch, units) with all but the k largest of every row set to zero.
+
+    >>> keep_largest(torch.tensor([[1.0, 3.0, 2.0]]), 2)
+    tensor([[0., 3., 2.]])
+    """
+    values, index = x.topk(k, dim=-1)
+    return torch.zeros_like(x).scatter(-1, index, values)
+
+
+class BatchTopK(TopK):
+    """Keeps the k * batch largest activations of a whole batch, so that samples may use more or fewer (Bussmann et al. 2024).
+
+        training:    z = top_(k * batch)(relu(W h + b)) over the batch
+        afterwards:  z_j = a_j where a_j > threshold, else 0
+
+    The threshold is the moving average of the least activation that was kept; it makes a code independent of its company.
+
+    Parameters
+    ----------
+    k : int, default 32; units a sample, on average
+    spare, weight : as for `TopK`
+    decay : float in [0, 1), default 0.99; of the moving average
+
+    >>> batch = BatchTopK(k=3)
+    >>> batch.build((64,), 128), batch(torch.ones(5, 64)).z.shape
+    ((128,), torch.Size([5, 128]))
+    """
+
+    threshold: Tensor
+    averaged: Tensor
+
+    def __init__(self, k=32, spare=64, weight=1 / 32, decay=0.99):
+        super().__init__(k, spare, weight)
+        self.decay = decay
+
+    def build(self, hidden_shape, n_components):
+        self.register_buffer("threshold", torch.zeros(()))
+        self.register_buffer("averaged", torch.zeros(()))  # total weight of the average so far, which corrects its start
+        return super().build(hidden_shape, n_components)
+
+    def check(self, n_components):
+        super().check(n_components)
+        if not isinstance(self.decay, Real) or not 0 <= float(self.decay) < 1:
+            raise ValueError(f"BatchTopK(decay={self.decay!r}): a number in [0, 1) is expected.")
+
+    def forward(self, hidden, random=None) -> Code:
+        before = self.linear(hidden)
+        excited = self.act(before)
+        if random is None:
+            least = self.threshold / self.averaged.clamp_min(1e-12)
+            return Code(excited * (excited > least), extra={"before": before})
+        z = keep_largest(excited.view(1, -1), self.k * len(before)).view_as(before)
+        return Code(z, extra={"before": before})
+
+    @torch.no_grad()
+    def after(self, step: Step) -> None:
+        super().after(step)
+        z = step.code.z
+        least = torch.where(z > 0, z, torch.inf).min()
+        if torch.isfinite(least):
+            self.threshold.lerp_(least.to(self.threshold), 1 - self.decay)
+            self.averaged.lerp_(torch.ones_like(self.averaged), 1 - self.decay)
+
+
+class JumpReLU(SparseBottleneck):
+    """Units with thresholds that are learnt; below its threshold a unit is silent (Rajamanoharan et al. 2024).
+
+        a = relu(W h + b),   z_j = a_j where a_j > exp(t_j), else 0,   cost = weight * number of active units
+
+    Neither step has a gradient, so t receives that of a step smoothed over `bandwidth` (their equations 11 and 12). With
+    `l0` the cost is  weight * (active units / l0 - 1)^2 of the batch's mean instead, which aims at that many.
+
+    Parameters
+    ----------
+    weight : float, default 0.1; nats for an active unit (with `l0`: for being off by all of it)
+    l0 : float or None, default None; wanted number of active units a sample
+    threshold : float, default 0.03; of every unit before training
+    bandwidth : float, default 0.1
+
+    >>> jump = JumpReLU()
+    >>> jump.build((64,), 128), jump(torch.zeros(5, 64)).cost.shape
+    ((128,), torch.Size([5]))
+    """
+
+    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.1):
+        super().__init__()
+        self.weight = weight
+        self.l0 = l0
+        self.threshold = threshold
+        self.bandwidth = bandwidth
+
+    def build(self, hidden_shape, n_components):
+        code_shape = super().build(hidden_shape, n_components)
+        self.log_threshold = nn.Parameter(torch.full(code_shape, math.log(self.threshold)))
+        return code_shape
+
+    def check(self, n_components):
+        at_least_zero("JumpReLU", "weight", self.weight)
+        for name in ("threshold", "bandwidth", *(() if self.l0 is None else ("l0",))):
+            if not isinstance(getattr(self, name), Real) or not float(getattr(self, name)) > 0:
+                raise ValueError(f"JumpReLU({name}={getattr(self, name)!r}): a number above zero is expected.")
+
+    def forward(self, hidden, random=None) -> Code:
+        before, threshold = self.act(self.linear(hidden)), self.log_threshold.exp()
+        z = Jump.apply(before, threshold, self.bandwidth)
+        active = SoftStep.apply(before, threshold, self.bandwidth).flatten(1).sum(1)  # (batch,)
+        if self.l0 is None:
+            return Code(z, cost=self.weight * active)
+        return Code(z, cost=self.weight * (active.mean() / self.l0 - 1).square())
+
+
+def near(x: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+    """The rectangle of width and area `bandwidth` around the threshold, the kernel that smooths the step."""
+    return ((x - threshold).abs() < bandwidth / 2).to(x)
+
+
+class Jump(torch.autograd.Function):
+    """x where it is above the threshold, else 0; d/dthreshold = -(threshold / bandwidth) near(x)."""
+
+    @staticmethod
+    def forward(ctx, x, threshold, bandwidth):
+        ctx.save_for_backward(x, threshold)
+        ctx.bandwidth = bandwidth
+        return x * (x > threshold)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, threshold = ctx.saved_tensors
+        of_threshold = -(threshold / ctx.bandwidth) * near(x, threshold, ctx.bandwidth) * gradient
+        return gradient * (x > threshold), of_threshold.sum(0), None
+
+
+class SoftStep(torch.autograd.Function):
+    """1 where x is above the threshold, else 0; d/dthreshold = -near(x) / bandwidth."""
+
+    @staticmethod
+    def forward(ctx, x, threshold, bandwidth):
+        ctx.save_for_backward(x, threshold)
+        ctx.bandwidth = bandwidth
+        return (x > threshold).to(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, threshold = ctx.saved_tensors
+        return None, (-near(x, threshold, ctx.bandwidth) / ctx.bandwidth * gradient).sum(0), None
+
+
+def at_least_zero(part: str, name: str, value) -> None:
+    if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise ValueError(f"{part}({name}={value!r}): a number of zero or more is expected.")

@@ -1,0 +1,625 @@
+"""Laws of the whole family of variants, over the table in `family.py`, and the laws of single parts in closed form."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from family import LABELS, PICTURES, VARIANTS, VECTORS, composed, condition_for, data_for, preset
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+
+from isthmus import Autoencoder, Training, load, presets
+from isthmus import autoencoder as estimator
+from isthmus import objective as objectives
+from isthmus import parts as all_parts
+from isthmus.generation import between
+from isthmus.objective import ImportanceWeighted
+from isthmus.parts import (
+    MMD,
+    Absolute,
+    Bernoulli,
+    Code,
+    Contractive,
+    Conv,
+    Data,
+    Dense,
+    FiniteScalar,
+    Gaussian,
+    JumpReLU,
+    KLSparse,
+    Mixture,
+    Plain,
+    Random,
+    Sparsity,
+    Squared,
+    Step,
+    TopK,
+    TotalCorrelation,
+    VectorQuantized,
+)  # fmt: skip
+from isthmus.parts.base import Batch
+from isthmus.parts.gaussian import kl_to_normal
+from isthmus.parts.penalties import autograd_jacobian, dense_jacobian, estimated_jacobian_norm, jacobian_norm
+
+UNBIASED = {"info", "beta_tc", "several penalties", "draws and total correlation"}  # estimates over pairs of samples
+
+
+def fit(name_or_model, **settings) -> Autoencoder:
+    """A variant after `settings`; what a few steps leave dead is no news here."""
+    model = clone(VARIANTS[name_or_model]) if isinstance(name_or_model, str) else name_or_model
+    condition = condition_for(name_or_model) if isinstance(name_or_model, str) else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return model.set_params(**settings).fit(data_for(model), condition=condition)
+
+
+@pytest.fixture(scope="module")
+def after_20_steps():
+    """Every variant after 20 steps on 256 samples, trained when first asked for."""
+    models: dict[str, Autoencoder] = {}
+    return lambda name: (
+        models.setdefault(name, None) or models.update({name: fit(name, batch_size=64, max_epochs=5)}) or models[name]
+    )
+
+
+def told(name: str, rows=slice(None)) -> dict:
+    return {} if condition_for(name) is None else {"condition": LABELS[rows]}
+
+
+def step_of(model: Autoencoder, index, name: str = "", epoch: int = 1) -> Step:
+    """One step of training on the samples at `index`, as the loop would make it."""
+    index = torch.as_tensor(index)
+    values = model._rows(data_for(model)).take(index)
+    condition = None if model.condition_ is None else model.condition_.read(LABELS, len(LABELS)).values[index]
+    data = Data(values, condition=condition)
+    return Step(model.network_, Batch(data, data), Random(0, "step", epoch, index))
+
+
+def total(step: Step) -> float:
+    return sum(float(step.mean(term).detach()) for term in step.network.objective(step).values())
+
+
+# --------------------------------------------------------------------------------------------- of every variant
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_trainable_or_averaged_tensor_changes_within_20_steps(name, after_20_steps, monkeypatch):
+    trained = after_20_steps(name).network_.state_dict()
+    monkeypatch.setattr(estimator, "train", lambda network, run: [{"epoch": 0}])
+    monkeypatch.setattr(estimator.generation, "fit_own_prior", lambda *_: None)
+    first = fit(name, batch_size=64, max_epochs=5).network_.state_dict()
+    assert first.keys() == trained.keys()
+    assert not [key for key in first if torch.equal(first[key], trained[key])]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_code_is_deterministic_and_keeps_no_company_outside_training(name, after_20_steps):
+    model = after_20_steps(name)
+    X = data_for(model)[:40]
+    codes = model.transform(X, **told(name, slice(40)))
+    np.testing.assert_array_equal(codes, model.transform(X, **told(name, slice(40))))
+    np.testing.assert_array_equal(codes[7:9], model.transform(X[7:9], **told(name, slice(7, 9))))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_save_and_load_give_equal_numbers(name, after_20_steps, tmp_path):
+    model = after_20_steps(name)
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    X = data_for(model)[:20]
+    np.testing.assert_array_equal(again.transform(X, **told(name, slice(20))), model.transform(X, **told(name, slice(20))))
+    np.testing.assert_array_equal(
+        again.score_samples(X, **told(name, slice(20))), model.score_samples(X, **told(name, slice(20)))
+    )
+    assert again.history_ == model.history_
+    if model.network_.prior is not None:
+        np.testing.assert_array_equal(again.sample(3, random_state=0), model.sample(3, random_state=0))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_clone_and_repr_round_trip(name):
+    model = VARIANTS[name]
+    names = {"Autoencoder": Autoencoder, "Training": Training, **vars(all_parts), **vars(objectives)}
+    assert repr(clone(model)) == repr(model) == repr(eval(repr(model), names))
+
+
+@pytest.mark.parametrize("size", [1, 7, 24])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_any_batch_size_trains(name, size):
+    model = clone(VARIANTS[name]).set_params(batch_size=size, max_epochs=1)
+    rows = slice(0, 24)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(data_for(model)[rows], **told(name, rows))
+    assert math.isfinite(model.history_[-1]["objective"])
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in UNBIASED])
+def test_a_batch_repeated_twice_has_the_same_objective(name, after_20_steps):
+    model = after_20_steps(name)
+    once, twice = torch.arange(16), torch.arange(16).repeat(2)
+    assert total(step_of(model, twice)) == pytest.approx(total(step_of(model, once)), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_terms_a_sample_do_not_depend_on_the_batch(name, after_20_steps):
+    if name in ("batch_topk", "connections"):
+        pytest.skip("chooses over the whole batch")
+    model = after_20_steps(name)
+    all_of, some = step_of(model, torch.arange(32)), step_of(model, torch.arange(0, 32, 2))
+    both = zip(all_of.network.objective(all_of).items(), some.network.objective(some).values(), strict=True)
+    for (term, whole), part in both:
+        if whole.ndim:
+            torch.testing.assert_close(whole[::2], part, rtol=1e-4, atol=1e-5, msg=lambda text, term=term: f"{term}: {text}")
+
+
+@pytest.mark.parametrize("name", [name for name, model in VARIANTS.items() if name in presets.PRESETS])
+def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
+    model = fit(name, batch_size=32, max_epochs=40)
+    X = data_for(model).astype(float)
+    left = np.square(model.reconstruct(data_for(model), **told(name)) - X).sum() / np.square(X - X.mean(0)).sum()
+    assert left < 0.85, f"{left:.0%} of the variance is left"
+
+
+# ------------------------------------------------------------------------------------------------------ losses
+
+
+@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
+def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
+    loss.build(type("schema", (), {"shape": (6, 5, 1)}))
+    output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
+    tiled = loss(output.tile(1, 2, 2, 1), Data(target.tile(1, 2, 2, 1)))
+    torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
+
+
+def test_the_scale_of_squared_is_learnt_where_there_is_a_posterior_and_nowhere_else():
+    with_posterior, without = fit("variational", loss="squared", max_epochs=1), fit("dense", loss="squared", max_epochs=1)
+    assert isinstance(with_posterior.network_.loss.log_scale, torch.nn.Parameter)
+    assert not list(without.network_.loss.parameters())
+
+
+# ---------------------------------------------------------------------------------------------------- sparsity
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_topk_has_at_most_k_active_units(k):
+    model = fit(composed(n_components=30, bottleneck=TopK(k)), max_epochs=2)
+    assert (model.transform(VECTORS) != 0).sum(1).max() <= k
+
+
+def test_batch_topk_keeps_about_k_with_its_threshold():
+    model = fit(preset("batch_topk", 40, k=5), batch_size=64, max_epochs=60)
+    assert (model.transform(VECTORS) != 0).sum(1).mean() == pytest.approx(5, rel=0.2)
+
+
+def test_jumprelu_comes_to_the_number_of_units_that_is_asked_for():
+    model = fit(preset("jumprelu", 40, l0=6, weight=10.0), batch_size=64, max_epochs=100)
+    assert (model.transform(VECTORS) != 0).sum(1).mean() == pytest.approx(6, rel=0.2)
+
+
+@pytest.mark.parametrize("target", [0.1, 0.3])
+def test_kl_sparsity_reaches_its_target(target):
+    model = fit(preset("kl_sparse", 20, target=target, weight=30.0), batch_size=64, max_epochs=100)
+    assert model.transform(VECTORS).mean() == pytest.approx(target, rel=0.2)
+
+
+@pytest.mark.parametrize("kind, of", [("l1", lambda h: np.abs(h).sum(1).mean()), ("kl", lambda h: abs(h.mean() - 0.1))])
+def test_sparsity_of_a_hidden_layer_does_what_it_says(kind, of):
+    hidden = []
+    for weight in (0.0, 1.0):
+        penalty = Sparsity(0, kind, weight=weight, target=0.1)
+        model = fit(composed(architecture=Dense((32, 16), activation="sigmoid"), penalties=penalty), max_epochs=20)
+        hidden.append(of(model.network_.architecture.encoder[:2](torch.tensor(VECTORS, dtype=torch.float32)).detach().numpy()))
+    assert hidden[1] < 0.5 * hidden[0]
+
+
+def test_unit_norm_keeps_the_decoders_columns_at_length_one(after_20_steps):
+    weight = after_20_steps("topk").network_.architecture.head[1].weight
+    torch.testing.assert_close(weight.norm(dim=0), torch.ones(4))
+
+
+def test_dead_units_come_back_when_they_are_offered_the_residual():
+    def dead(weight):
+        model = composed(
+            n_components=200, bottleneck=TopK(4, weight=weight), architecture=Dense((), activation=None, unit_norm=True)
+        )
+        return fit(model, loss="squared", corruption=None, batch_size=64, max_epochs=150).history_[-1]["dead"]
+
+    assert dead(0.3) < 0.8 * dead(0.0)
+
+
+def test_dropped_units_and_connections_keep_the_mean():
+    x, random = torch.ones(2000, 8), Random(0, "test", 0, torch.arange(2000))
+    from isthmus.parts.layers import dropped, through_dropped
+
+    assert dropped(x, 0.4, random).mean() == pytest.approx(1, abs=0.03)
+    linear = torch.nn.Linear(8, 4000, bias=False)
+    torch.nn.init.ones_(linear.weight)
+    assert float(through_dropped(linear, x[:1], 0.4, random).detach().mean()) == pytest.approx(8, abs=0.2)
+
+
+# -------------------------------------------------------------------------------------------------- quantised
+
+
+@pytest.mark.parametrize("levels", [(2,), (8, 6, 5), (3, 3)])
+def test_finite_scalar_codes_come_back_from_their_indices(levels):
+    part = FiniteScalar(levels)
+    part.build((6,), 2 * len(levels))
+    code = part(3 * torch.randn(500, 6))
+    index = code.extra["index"]
+    torch.testing.assert_close(part.from_index(index), code.z)
+    assert index.min() >= 0 and index.max() < math.prod(levels)
+    every = torch.arange(math.prod(levels)).repeat_interleave(2).view(-1, 2)
+    assert len(part.from_index(every).unique(dim=0)) == math.prod(levels)
+
+
+@pytest.mark.parametrize("name", ["vq", "residual_vq", "quantised map"])
+def test_vector_codes_come_back_from_their_indices(name, after_20_steps):
+    model = after_20_steps(name)
+    code = model._encoded(model._rows(data_for(model)).block(0, 50))
+    torch.testing.assert_close(model.network_.bottleneck.from_index(code.extra["index"]), code.z, rtol=1e-4, atol=1e-5)
+
+
+def test_unused_codebook_entries_revive():
+    class Forget:
+        """Puts half of the codebook where no code will ever be."""
+
+        def on_epoch_end(self, network, record):
+            if record["epoch"] == 1:
+                bottleneck = network.bottleneck
+                bottleneck.codebook[0, :8] = 1e3
+                bottleneck.total[0, :8], bottleneck.count[0, :8] = 1e3, 1.0
+                self.then = bottleneck.codebook[0, :8].clone()
+
+    model = composed(bottleneck=VectorQuantized(16, dim=2), batch_size=16, max_epochs=30)
+    model.fit(VECTORS, callbacks=[Forget()])
+    assert model.network_.bottleneck.codebook.abs().max() < 100
+    assert model.history_[-1]["perplexity"] > 8
+
+
+# ------------------------------------------------------------------------------------------------- contractive
+
+
+@pytest.mark.parametrize("bottleneck", [Plain(), Plain("tanh"), Gaussian()], ids=repr)
+@pytest.mark.parametrize(
+    "architecture", [Dense((8,)), Dense((8, 6), "sigmoid", bypass=False), Dense((8,), "gelu"), Dense(())], ids=repr
+)
+def test_the_contractive_norm_in_closed_form_is_autograds(architecture, bottleneck):
+    model = fit(composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64"), max_epochs=1)
+    source = Data(torch.tensor(VECTORS[:10]))
+    exact = dense_jacobian(model.network_, source)
+    assert exact is not None
+    torch.testing.assert_close(exact, autograd_jacobian(model.network_, source), rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["contractive", "contractive convolution"])
+def test_the_stochastic_estimate_is_unbiased(name, after_20_steps):
+    model = after_20_steps(name)
+    source = Data(model._rows(data_for(model)).block(3, 4).expand(4000, *model.schema_.shape))
+    estimate = estimated_jacobian_norm(model.network_, source, Random(0, "test", 0, torch.arange(4000)))
+    exact = jacobian_norm(model.network_, Data(source.values[:1])).detach()
+    estimate = estimate.detach()
+    assert abs(float(estimate.mean() - exact)) < 4 * float(estimate.std()) / math.sqrt(4000)
+
+
+def test_contraction_makes_codes_tremble_less():
+    norms = []
+    for weight in (0.0, 1.0):
+        model = fit(composed(bottleneck=Plain("sigmoid"), penalties=Contractive(weight)), max_epochs=30)
+        norms.append(float(jacobian_norm(model.network_, Data(torch.tensor(VECTORS, dtype=torch.float32))).detach().mean()))
+    assert norms[1] < 0.5 * norms[0]
+
+
+# ------------------------------------------------------------------------------------------- codes as a whole
+
+
+def test_mmd_is_nought_for_equal_and_large_for_distant_distributions():
+    a, b = torch.randn(2, 1000, 5, generator=torch.Generator().manual_seed(0))
+    from isthmus.parts.penalties import mmd
+
+    assert abs(float(mmd(a, b))) < 0.02 < 0.5 < float(mmd(a, b + 3))
+
+
+def test_total_correlation_is_nought_for_independent_components_and_not_for_copies():
+    def of(z):
+        code = Code(z, extra={"mean": z, "logvar": torch.full_like(z, -2.0)})
+        return float(TotalCorrelation(1.0)(type("step", (), {"code": code})))
+
+    z = torch.randn(800, 2, generator=torch.Generator().manual_seed(0))
+    assert of(z[:, [0, 0]]) > of(z) + 0.5
+
+
+@pytest.mark.parametrize("name", ["info", "adversarial"])
+def test_codes_are_held_to_the_normal(name):
+    settings = {"weight": 100.0} if name == "info" else {}
+    held = fit(preset(name, 2, **settings), batch_size=64, max_epochs=100).transform(VECTORS)
+    free = fit(preset("dense", 2), batch_size=64, max_epochs=100).transform(VECTORS)
+    drawn = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
+    from isthmus.parts.penalties import mmd
+
+    assert float(mmd(torch.tensor(held).float(), drawn)) < 0.2 * float(mmd(torch.tensor(free).float(), drawn).clamp_min(0.05))
+
+
+# ------------------------------------------------------------------------------------------------- variational
+
+
+def test_kl_of_known_gaussians():
+    mean, logvar = torch.randn(2, 50, 3, dtype=torch.float64)
+    q = torch.distributions.Normal(mean, (0.5 * logvar).exp())
+    expected = torch.distributions.kl_divergence(q, torch.distributions.Normal(torch.zeros_like(mean), 1.0))
+    torch.testing.assert_close(kl_to_normal(mean, logvar), expected)
+
+
+def test_importance_weighting_with_one_draw_is_the_plain_bound_with_sampled_cost():
+    model = fit("variational", max_epochs=2, dtype="float64")
+    step = step_of(model, torch.arange(20))
+    step.network.double()
+    z, bottleneck = step.code.z, step.network.bottleneck
+    plain = step.loss + bottleneck.log_posterior(step.code, z) - step.network.log_prior(z)
+    torch.testing.assert_close(ImportanceWeighted(1)(step)["bound"], plain, rtol=1e-6, atol=1e-6)
+
+
+def test_the_bound_does_not_fall_with_more_draws():
+    model = fit("variational", max_epochs=10)
+    bounds = []
+    for draws in (1, 4, 16, 64):
+        steps = [step_of(model, torch.arange(256), epoch=epoch) for epoch in range(8)]
+        bounds.append(-float(np.mean([float(ImportanceWeighted(draws)(step)["bound"].mean()) for step in steps])))
+    assert bounds == sorted(bounds) and bounds[-1] > bounds[0] + 0.05
+
+
+def linear_gaussian(scale: float, exact_posterior: bool):
+    """A model whose likelihood is known: x = W z + b + scale * eps, with orthogonal columns, so the posterior is diagonal."""
+    d, k = 6, 2
+    X = np.random.default_rng(0).normal(size=(20, d))
+    model = Autoencoder(
+        k, architecture=Dense((), activation=None), bottleneck=Gaussian(), loss=Squared(scale=scale), scale="none",
+        dtype="float64", max_epochs=1, corruption=None, random_state=0,
+    ).fit(X)  # fmt: skip
+    W = np.linalg.qr(np.random.default_rng(1).normal(size=(d, k)))[0] * [1.5, 0.7]
+    b = np.linspace(-0.3, 0.3, d)
+    variance = scale**2 / (np.square(W).sum(0) + scale**2)  # of the posterior, for each component
+    encoder = (variance / scale**2)[:, None] * W.T
+    network = model.network_
+    widen = 1.0 if exact_posterior else 1.5
+    with torch.no_grad():
+        for linear, weight, bias in (
+            (network.architecture.head[1], W, b),
+            (network.bottleneck.mean[1], encoder, -encoder @ b),
+            (network.bottleneck.logvar[1], np.zeros((k, d)), np.log(widen * variance)),
+        ):
+            linear.weight.copy_(torch.tensor(weight))
+            linear.bias.copy_(torch.tensor(bias))
+    return model, X, multivariate_normal(b, W @ W.T + scale**2 * np.eye(d)).logpdf(X)
+
+
+@pytest.mark.parametrize("draws", [1, 7])
+def test_the_likelihood_is_exact_for_any_number_of_draws_from_the_exact_posterior(draws):
+    model, X, expected = linear_gaussian(0.8, exact_posterior=True)
+    np.testing.assert_allclose(model.log_likelihood(X, draws, random_state=0), expected, atol=1e-9)
+
+
+def test_the_likelihood_is_within_three_standard_errors_for_another_posterior():
+    model, X, expected = linear_gaussian(0.8, exact_posterior=False)
+    shares = np.exp([model.log_likelihood(X, 250, random_state=seed) for seed in range(20)] - expected)  # of 5,000 draws in all
+    assert (np.abs(shares.mean(0) - 1) <= 3 * shares.std(0, ddof=1) / np.sqrt(20)).all()
+    assert np.abs(np.log(shares.mean(0))).max() < 0.05
+
+
+def trained_linear_vae(X, k: int, scale, beta=1.0) -> Autoencoder:
+    return Autoencoder(
+        k, architecture=Dense((), activation=None), bottleneck=Gaussian(beta), loss=Squared(scale=scale), scale="none",
+        dtype="float64", corruption=None, batch_size=len(X), max_epochs=3000, learning_rate=0.02,
+        random_state=0, training=Training("adam", schedule="linear", betas=(0.9, 0.99)),
+    ).fit(X)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stretched():
+    """800 rows of six columns with known variances 4, 2.25, 1, ..., turned at random."""
+    random = np.random.default_rng(0)
+    turn = np.linalg.qr(random.normal(size=(6, 6)))[0]
+    white = np.linalg.qr(random.normal(size=(800, 6)) - 0.0)[0]
+    white = (white - white.mean(0)) * np.sqrt(800)
+    return white * np.sqrt([4, 2.25, 1, 0.3, 0.2, 0.1]) @ turn
+
+
+@pytest.mark.parametrize("beta", [1.0, 2.0])
+def test_a_linear_variational_decoder_spans_the_leading_axes_with_the_lengths_that_theory_says(beta, stretched):
+    scale = 0.8
+    model = trained_linear_vae(stretched, 3, scale, beta)
+    W = model.network_.architecture.head[1].weight.detach().numpy()
+    pca = PCA(3).fit(stretched)
+    eigenvalues = pca.explained_variance_ * (799 / 800)
+    lengths = np.sqrt(np.maximum(eigenvalues - beta * scale**2, 0))  # Lucas et al. 2019, "Don't blame the ELBO"
+    np.testing.assert_allclose(np.sort(np.linalg.norm(W, axis=0))[::-1], lengths, atol=0.02 * lengths[0])
+    outside = W - pca.components_.T @ (pca.components_ @ W)
+    assert np.linalg.norm(outside) < 0.02 * np.linalg.norm(W)
+
+
+def test_a_linear_variational_model_reaches_probabilistic_pca(stretched):
+    model = trained_linear_vae(stretched, 3, "learnt")
+    expected = PCA(3).fit(stretched).score(stretched)  # mean log likelihood of probabilistic PCA (Tipping & Bishop 1999)
+    assert model.log_likelihood(stretched, 200, random_state=0).mean() == pytest.approx(expected, abs=6e-3 + 6 * 1e-3)
+
+
+def test_a_vamp_prior_of_one_component_and_unit_posterior_is_the_normal():
+    model = fit(composed(bottleneck="gaussian", prior=all_parts.Vamp(1)), max_epochs=1)
+    z = torch.randn(5, 4)
+    with torch.no_grad():
+        seen = model.network_.encode(Data(model.network_.prior.inputs)).extra
+        expected = torch.distributions.Normal(seen["mean"], (0.5 * seen["logvar"]).exp()).log_prob(z).sum(1)
+        torch.testing.assert_close(model.network_.prior.log_prob(z, model.network_), expected, rtol=1e-4, atol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------- sampling
+
+
+@pytest.mark.parametrize(
+    "name", ["variational", "info", "adversarial", "vamp", "regularised", "mixture", "autoregressive", "conditional"]
+)
+def test_samples_are_new_seeded_and_in_the_form_of_the_data(name, after_20_steps):
+    model = after_20_steps(name)
+    label = {"condition": 3} if name == "conditional" else {}
+    new = model.sample(5, random_state=0, **label)
+    assert new.shape == (5, 64) and np.isfinite(new).all() and len(np.unique(new.round(6), axis=0)) > 1
+    np.testing.assert_array_equal(new[:3], model.sample(3, random_state=0, **label))
+    assert (new != model.sample(5, random_state=1, **label)).any()
+
+
+def test_a_mixture_draws_what_it_was_fitted_to():
+    codes = np.concatenate([np.random.default_rng(0).normal(m, 0.1, (500, 2)) for m in (-3, 3)])
+    prior = Mixture(2)
+    prior.build(type("network", (), {"code_shape": (2,)}))
+    prior.fit(torch.tensor(codes, dtype=torch.float32))
+    drawn = prior.sample(Random(0, "sample", 0, torch.arange(4000)), None).numpy()
+    assert abs(np.mean(drawn[:, 0] > 0) - 0.5) < 0.05
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.1)
+    from sklearn.mixture import GaussianMixture
+
+    expected = GaussianMixture(2, random_state=0, reg_covar=1e-5).fit(codes).score_samples(codes[:50])
+    np.testing.assert_allclose(prior.log_prob(torch.tensor(codes[:50], dtype=torch.float32), None), expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("prior", ["mixture", Mixture(3)], ids=repr)
+def test_a_prior_can_be_fitted_after_the_fact_and_is_saved(prior, after_20_steps, tmp_path):
+    model = fit("dense", max_epochs=2)
+    with pytest.raises(ValueError, match=r"no prior.*fit_prior"):
+        model.sample(2)
+    new = model.fit_prior(prior, VECTORS).sample(4, random_state=0)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").sample(4, random_state=0), new)
+
+
+def test_variations_lie_around_what_they_vary(after_20_steps):
+    model = fit("variational", max_epochs=20)
+    near = model.sample(3, like=VECTORS[:2], spread=1e-6, random_state=0)
+    np.testing.assert_allclose(near, model.reconstruct(VECTORS[:2]).repeat(3, 0), atol=1e-4)
+    far = model.sample(3, like=VECTORS[:2], random_state=0)
+    assert len(np.unique(far.round(6), axis=0)) == 6
+
+
+@pytest.mark.parametrize("name", ["dense", "variational"])
+def test_interpolation_begins_and_ends_at_the_samples(name, after_20_steps):
+    model = after_20_steps(name)
+    way = model.interpolate(VECTORS[0], VECTORS[1], steps=5)
+    np.testing.assert_allclose(way[[0, -1]], model.reconstruct(VECTORS[:2]), atol=1e-5)
+
+
+def test_a_spherical_way_keeps_the_length_where_a_straight_one_cuts_the_corner():
+    a, b = torch.tensor([3.0, 0.0]), torch.tensor([0.0, 3.0])
+    torch.testing.assert_close(between(a, b, 7, spherical=True).norm(dim=1), torch.full((7,), 3.0))
+    assert between(a, b, 7, spherical=False).norm(dim=1).min() < 2.2
+
+
+def test_an_attributes_direction_moves_samples_towards_it():
+    model = fit("variational", max_epochs=40)
+    has = LABELS == 0
+    step = model.attribute_direction(VECTORS, has)
+    moved = model.inverse_transform(model.transform(VECTORS[~has]) + step)
+    to = VECTORS[has].mean(0)
+    assert np.square(moved - to).sum(1).mean() < np.square(model.reconstruct(VECTORS[~has]) - to).sum(1).mean()
+
+
+def test_a_condition_tells_the_decoder_what_to_draw():
+    model = preset("conditional", 2, max_epochs=60, batch_size=32).fit(VECTORS, condition=LABELS)
+    for digit in (0, 1, 4):
+        new = model.sample(50, condition=digit, random_state=0).mean(0)
+        nearest = np.square(np.stack([VECTORS[d == LABELS].mean(0) for d in range(10)]) - new).sum(1).argmin()
+        assert nearest == digit
+    words = preset("conditional", 2, max_epochs=1).fit(VECTORS, condition=np.array([f"digit {d}" for d in LABELS]))
+    assert words.sample(2, condition="digit 3").shape == (2, 64)
+    numbers = preset("conditional", 2, max_epochs=1).fit(VECTORS, condition=np.eye(10)[LABELS])
+    assert numbers.reconstruct(VECTORS[:3], condition=np.eye(10)[LABELS[:3]]).shape == (3, 64)
+
+
+# --------------------------------------------------------------------------------------------- codes as maps
+
+
+def test_a_shifted_code_map_is_decoded_to_a_shifted_picture():
+    model = fit(composed(n_components=None, architecture=Conv((2,)), kind="images"), max_epochs=1)
+    codes = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)
+    codes[:, [0, -1]] = codes[:, :, [0, -1]] = 0  # room to move
+    decode = lambda z: model.decode(torch.from_numpy(z)).detach().numpy()  # noqa: E731
+    moved = decode(np.roll(codes, 1, axis=2))
+    np.testing.assert_allclose(moved[:, 2:-2, 4:-2], decode(codes)[:, 2:-2, 2:-4], atol=1e-5)
+
+
+def test_a_mirrored_code_map_is_decoded_to_the_mirror_of_what_mirrored_kernels_decode():
+    model = fit(composed(n_components=None, architecture=Conv((2,), up="upsample"), kind="images"), max_epochs=1)
+    codes = torch.randn(3, 4, 4, 2)
+    mirrored = model.decode(codes.flip(2))
+    with torch.no_grad():
+        for layer in model.network_.architecture.decoder:
+            layer.weight.copy_(layer.weight.flip(-1))
+    torch.testing.assert_close(mirrored, model.decode(codes).flip(2), atol=1e-5, rtol=1e-5)
+
+
+def test_a_network_learns_to_mirror_from_mirrored_targets():
+    pictures = PICTURES / 15.0
+    model = Autoencoder(16, kind="images", architecture="dense", corruption=None, random_state=0, max_epochs=80, batch_size=32)
+    model.fit(pictures, target=pictures[:, :, ::-1].copy())
+    left = np.square(model.reconstruct(pictures) - pictures[:, :, ::-1]).mean()
+    assert left < 0.25 * np.square(pictures - pictures[:, :, ::-1]).mean()
+
+
+# ------------------------------------------------------------------------------------------------------ refused
+
+REFUSED = {
+    "TopK with k above n_components": ({"bottleneck": TopK(5)}, "k=5.*of 4 units.*Set k"),
+    "TopK of a map": ({"bottleneck": TopK(2), "n_components": None}, "n_components=None.*Set n_components"),
+    "TopK of no units": ({"bottleneck": TopK(0)}, r"TopK\(k=0\)"),
+    "a target share of one": ({"bottleneck": KLSparse(1.0)}, r"KLSparse\(target=1.0\)"),
+    "a threshold of zero": ({"bottleneck": JumpReLU(threshold=0)}, r"JumpReLU\(threshold=0\)"),
+    "a negative beta": ({"bottleneck": Gaussian(-1)}, r"Gaussian\(beta=-1\)"),
+    "a Gaussian map": ({"bottleneck": "gaussian", "n_components": None}, "n_components=None.*Set n_components"),
+    "a codebook of one": ({"bottleneck": VectorQuantized(1)}, "codebook_size=1"),
+    "codes that do not divide": ({"bottleneck": VectorQuantized(8, dim=3)}, "n_components=4 is no multiple.*Set .* to 3"),
+    "one level": ({"bottleneck": FiniteScalar((1, 4))}, "levels"),
+    "total correlation without a posterior": ({"penalties": TotalCorrelation()}, r"needs a posterior.*Use Gaussian\(\)"),
+    "importance weights with beta 4": ({"bottleneck": Gaussian(4), "objective": "importance_weighted"}, r"Gaussian\(beta=1\)"),
+    "importance weights without a posterior": ({"objective": "importance_weighted"}, r"Gaussian\(beta=1\)"),
+    "rate-distortion without a rate": ({"objective": "rate_distortion"}, r"bottleneck=Gaussian\(\)"),
+    "a posterior with a loss that is no likelihood": (
+        {"bottleneck": "gaussian", "loss": lambda output, target: (output - target).square().sum(1)}, "must be a likelihood"),
+    "a vamp prior without a posterior": ({"prior": "vamp"}, r"has none. Use Gaussian\(\)"),
+    "an autoregressive prior without indices": ({"prior": "autoregressive"}, "makes none. Use VectorQuantized"),
+    "a contractive method that is not": ({"penalties": Contractive(method="fast")}, "Choose 'exact' or 'stochastic'"),
+    "a hidden layer that is not there": ({"penalties": Sparsity(5)}, r"Sparsity\(layer=5\).*has \d hidden"),
+    "a negative weight": ({"penalties": MMD(-1)}, r"MMD\(weight=-1\)"),
+    "a dropout of one": ({"architecture": Dense(dropout=1.0)}, "dropout=1.0"),
+    "a dropout too many": ({"architecture": Dense((8,), dropout=(0.1, 0.2))}, "each of the 1 hidden layers"),
+    "dropping what is not": ({"architecture": Dense(dropout=0.1, dropped="layers")}, "Choose 'units' or 'connections'"),
+    "an unknown penalty": ({"penalties": "smoothness"}, "penalty='smoothness' is not known.*'contractive'"),
+    "an unknown prior": ({"prior": "flat"}, "prior='flat' is not known.*'normal'"),
+    "a scale of zero": ({"loss": Squared(scale=0)}, r"Squared\(scale=0\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_makes_no_sense_is_refused_before_training(case, monkeypatch):
+    settings, message = REFUSED[case]
+    if case != "a hidden layer that is not there":  # known with the first batch
+        monkeypatch.setattr(estimator, "train", lambda *_: pytest.fail("was trained"))
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        composed(**settings).fit(VECTORS)
+
+
+def test_verbs_say_what_they_need(after_20_steps):
+    plain, told_model = after_20_steps("dense"), after_20_steps("conditional")
+    for verb in (plain.posterior, plain.log_likelihood):
+        with pytest.raises(ValueError, match=r"needs a posterior.*bottleneck=Gaussian\(\)"):
+            verb(VECTORS)
+    with pytest.raises(ValueError, match="without a condition"):
+        plain.transform(VECTORS, condition=LABELS)
+    with pytest.raises(ValueError, match=r"fitted with a condition \(0, 1, 2"):
+        told_model.transform(VECTORS)
+    with pytest.raises(ValueError, match="condition holds 11, which the model was not told"):
+        told_model.sample(2, condition=11)
+    with pytest.raises(ValueError, match="256 samples, but 3 conditions"):
+        told_model.transform(VECTORS, condition=LABELS[:3])
+    with pytest.raises(ValueError, match="n=0"):
+        after_20_steps("variational").sample(0)
