@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from isthmus import Autoencoder, Training, load
+from isthmus import Autoencoder, Training, load, report
 from isthmus.data import read_path
 from isthmus.parts import Conv, Dense, Modules, Noise, Plain
 
@@ -85,6 +85,29 @@ DATA = {
     ),
     "another number of targets": (lambda: fit(target=ROWS[:5]), ValueError, ["5 samples", "40", "one target for each"]),
     "complex numbers": (lambda: fit(ROWS * 1j), ValueError, ["[Cc]omplex"]),
+    "text that stands for no number": (lambda: fit(np.array([["a"] * 6])), ValueError, ["holds text", "'a'", "encode them"]),
+    "a named column of text": (
+        lambda: fit(pd.DataFrame({"size": [1.0, 2.0], "name": ["x", "y"]})), ValueError, ["text in name", "OneHotEncoder"],
+    ),
+    "text for pictures": (lambda: fit(np.full((3, 4, 4), "a"), kind="images"), ValueError, ["Pixels must be", "Give numbers"]),
+    "text for codes": (lambda: fit().decode(np.array([["a", "b"]])), ValueError, ["codes must be numbers"]),
+    "codes that are NaN": (lambda: fit().decode(np.full((2, 2), np.nan)), ValueError, ["codes contain NaN", "code 0"]),
+    "codes that are NaN, tensor": (
+        lambda: fit().inverse_transform(torch.tensor([[0.0, 0.0], [0.0, torch.nan]])), ValueError, ["NaN", "code 1"],
+    ),
+    "no codes": (lambda: fit().decode(np.zeros((0, 2))), ValueError, ["codes are empty"]),
+    "NaN in a tensor to encode": (lambda: fit().encode(torch.full((2, 6), torch.nan)), ValueError, ["NaN or infinity"]),
+    "scores far outside [0, 1]": (
+        lambda: fit(random.uniform(size=(40, 6)), loss="bernoulli").score(9 * ROWS), ValueError, ["between 0 and 1", "Scale"],
+    ),
+    "validation far outside [0, 1]": (
+        lambda: fit(random.uniform(size=(40, 6)), loss="bernoulli", validation=9 * ROWS), ValueError, ["between 0 and 1"],
+    ),
+    "modules that are none": (lambda: fit(architecture=Modules(1, 2)), TypeError, [r"Modules\(encoder=1\)", "nn.Module"]),
+    "modules that are classes": (lambda: fit(architecture=Modules(nn.Linear, nn.Linear)), TypeError, ["not its class"]),
+    "a report on other columns": (
+        lambda: report.compare(fit(), ROWS[:, :3]), ValueError, ["X has 3 features", "expecting 6"],
+    ),
 }  # fmt: skip
 
 PARAMETERS = {

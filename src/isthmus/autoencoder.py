@@ -14,6 +14,7 @@ from torch import Tensor
 from . import generation
 from .data import KINDS, Rows, Schema, as_array, open_data
 from .data.conditions import Condition, Told
+from .data.schema import refuse_non_finite
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import Code, Data, Noise
 from .parts.base import is_auto
@@ -176,6 +177,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.loss_, self.prior_ = self._chosen_loss(samples.target), self.prior
         self.corruption_ = self._chosen_corruption(samples)
         self.build_network()
+        if samples.validation:
+            self._check_range(samples.validation.target)
         self._start(samples)
         self.history_ = train(self.network_, self._run(samples, callbacks))
         self.n_iter_ = len(self.history_)
@@ -337,6 +340,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.target_schema_ is not self.schema_ and target is None:
             raise ValueError("This model was fitted with a target of its own. Pass target= to score against.")
         targets = rows if target is None else self._read(target, self.target_schema_)
+        self._check_range(targets)
         told = self._told(condition, len(rows))
         return -in_blocks(self.network_.nats, self.block_, rows, targets, *told).numpy().astype(np.float64)
 
@@ -429,6 +433,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return given_back(codes.to(precision_of(rows)), X)
         self._need("encoder")
         self.schema_.check_shape(X)
+        refuse_non_finite(X.detach())
         values = self.schema_.scaled(X.to(self.device_), self.dtype_).reshape(-1, *self.schema_.shape)
         return self._code(values, *(told.values for told in self._told(condition, len(X)))).to(X.device)
 
@@ -436,7 +441,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
         self._need("decoder")
         if not isinstance(codes, Tensor):
-            return self._decoded(np.asarray(codes), codes, condition)
+            return self._decoded(as_numbers(codes), codes, condition)
         self._check_codes(codes)
         told = [told.values for told in self._told(condition, len(codes))]
         code = Code(codes.reshape(-1, *self.code_shape_).to(self.device_, self.dtype_), condition=told[0] if told else None)
@@ -491,12 +496,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         device = self.device_ if fitted else chosen_device(self.device)
         return [self.condition_.read(condition, count).to(getattr(torch, self.dtype), device)]
 
+    def _check_range(self, rows: Rows) -> None:
+        """Refuses targets that the loss has no likelihood for."""
+        least, most = getattr(self.network_.loss, "support", (-math.inf, math.inf))
+        low, high = rows.range() if math.isfinite(least) or math.isfinite(most) else (0.0, 0.0)
+        if low < least - 0.5 or high > most + 0.5:  # new data may lie a little outside what scaling was learnt from
+            raise ValueError(
+                f"loss={self.loss!r} compares values between {least:g} and {most:g}, but these range from {low:.3g} to "
+                f"{high:.3g} as they reach the network. Scale them as the training data were."
+            )
+
     def _check_codes(self, codes) -> None:
         if codes.ndim < 2 or math.prod(codes.shape[1:]) != self.n_components_:
             raise ValueError(
                 f"codes have shape {tuple(codes.shape)}, but this model's are (n_samples, {self.n_components_})"
                 + (f" or (n_samples, {', '.join(map(str, self.code_shape_))})." if len(self.code_shape_) > 1 else ".")
             )
+        if not len(codes):
+            raise ValueError("codes are empty: 0 samples. At least one is needed.")
+        bad = ~np.isfinite(as_array(codes).reshape(len(codes), -1)).all(1)
+        if bad.any():
+            raise ValueError(f"codes contain NaN or infinity, first in code {bad.argmax()}. Leave such codes out.")
 
     def _decoded(self, values, like, condition=None):
         """Data from codes of either shape, in the container and dtype of `like`."""
@@ -551,6 +571,15 @@ def checked_weight(sample_weight, count: int) -> np.ndarray:
             f"sample_weight must hold {count} finite numbers of zero or more, not all zero; got shape {weight.shape}."
         )
     return weight
+
+
+def as_numbers(codes) -> np.ndarray:
+    """Codes as an array of floats; refuses text."""
+    try:
+        values = np.asarray(codes)
+        return values if values.dtype.kind == "f" else values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"codes must be numbers, as transform gives them ({error}).") from error
 
 
 def chosen_device(device: str) -> torch.device:

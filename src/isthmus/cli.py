@@ -259,7 +259,7 @@ def opened(data: str, kind: str):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
         X, names = read_path(data)
-    return X.reshape(len(X), -1) if kind == "vectors" else X, names, kind
+    return X.reshape(len(X), -1) if kind == "vectors" and X.ndim > 2 and len(X) else X, names, kind
 
 
 def condition_of(data: str, wanted: bool):
@@ -408,9 +408,16 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        note(f"isthmus: {str(error) or type(error).__name__}")
+        note(f"isthmus: {spoken(error)}")
         return 1
     return 0
+
+
+def spoken(error: Exception) -> str:
+    """An error as a sentence; the system's own name the file first."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return str(error) or type(error).__name__
 
 
 def with_config(tokens: list[str]) -> list[str]:

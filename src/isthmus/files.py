@@ -1,5 +1,6 @@
 """Files and folders that are written whole or not at all: aside first, then renamed into place."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -21,20 +22,26 @@ def folder_aside(path: Path, replace: bool = False):
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     old = aside.with_name(f"{aside.name}.old")
     try:
-        yield aside
-        flush(aside)
-        os.chmod(aside, 0o777 & ~current_umask())
-        try:
-            if path.exists() and replace:
-                path.rename(old)
-            aside.rename(path)
-        except BaseException:
-            if old.exists() and not path.exists():
-                old.rename(path)
-            raise
+        with full_disk_named(path):
+            yield aside
+            flush(aside)
+            os.chmod(aside, 0o777 & ~current_umask())
+            put_in_place(aside, path, old, replace)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def put_in_place(aside: Path, path: Path, old: Path, replace: bool) -> None:
+    """Renames `aside` to `path`, and what was there to `old`; where that fails, it is back in its place."""
+    try:
+        if path.exists() and replace:
+            path.rename(old)
+        aside.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
         raise
 
 
@@ -44,7 +51,7 @@ def file_aside(path: Path):
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with full_disk_named(path), os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -52,6 +59,20 @@ def file_aside(path: Path):
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def full_disk_named(path: Path):
+    """Says which file there was no room for, and that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC or " requested and " in str(error):  # the latter is numpy's way of saying so
+            text = (
+                f"The disk is full: {path} was not written, and what was there is untouched. Make room, or choose another place"
+            )
+            raise OSError(errno.ENOSPC, text) from error
         raise
 
 

@@ -338,6 +338,10 @@ def fsq(n_components=12, *, levels=(8, 6, 5), **kwargs):
     return Autoencoder(n_components, **({"bottleneck": FiniteScalar(levels), "corruption": None} | kwargs))
 
 
+def __getattr__(name: str):
+    raise AttributeError(f"There is no preset {name!r}. Those there are: {', '.join(PRESETS)}.")
+
+
 PRESETS = {
     preset.__name__: preset
     for preset in (

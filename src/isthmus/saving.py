@@ -149,7 +149,9 @@ def load(path, *, parts=None, only=None, device=None) -> Autoencoder:
     try:
         model = restored(config, tensors, parts or {}, only, device)
     except (KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} does not hold what its config.json promises ({error}). Restore it from a copy.") from error
+        raise ValueError(
+            f"{path} does not hold what its config.json promises ({str(error).splitlines()[0]}). Restore it from a copy."
+        ) from error
     return model
 
 

@@ -111,7 +111,9 @@ def opened(X, schema):
 
 def numbers(X, schema) -> np.ndarray:
     """(n, features) as errors are measured: pixels in [0, 1]; columns as the model scaled them, each on its own; else as is."""
-    values: Any = plots.dense(KINDS[schema.kind].check(X))
+    checked = KINDS[schema.kind].check(X)
+    schema.check_shape(checked)
+    values: Any = plots.dense(checked)
     white = np.iinfo(values.dtype).max if schema.kind == "images" and values.dtype.kind == "u" else 1
     values = values.reshape(len(values), -1).astype(np.float64 if values.dtype == np.float64 else np.float32) / white
     if schema.center.ndim:

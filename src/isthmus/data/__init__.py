@@ -45,7 +45,10 @@ def read_path(path) -> tuple[np.ndarray, list[str] | None]:
     """The data at a path: a folder of pictures or one picture (with the names), a .npy array or a .csv of numbers."""
     path = Path(path).expanduser()
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist. Give a folder of pictures, a picture, a .npy array or a .csv file.")
+        raise FileNotFoundError(
+            f"{path} does not exist. Give a folder of pictures, a picture, a .npy array or a .csv file, or the "
+            "name of a data set: digits, mnist, fashion-mnist, with :train or :test."
+        )
     if path.is_dir():
         return read_folder(path)
     suffix = path.suffix.lower()
@@ -59,6 +62,9 @@ def read_path(path) -> tuple[np.ndarray, list[str] | None]:
 
 
 def read_npy(path: Path) -> np.ndarray:
+    with open(path, "rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError(f"{path} is no .npy array. Save it with numpy.save.")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:

@@ -45,7 +45,8 @@ class Images(Schema):
             )
         kind = X.dtype.is_floating_point if isinstance(X, Tensor) else X.dtype.kind == "f"
         if not kind and dtype_name(X) not in _TOP:
-            raise ValueError(f"Pixels must be uint8, uint16 or floats, got {dtype_name(X)}. Convert them: X.astype('uint8').")
+            cure = "Convert them: X.astype('uint8')." if isinstance(X, Tensor) or X.dtype.kind in "iub" else "Give numbers."
+            raise ValueError(f"Pixels must be uint8, uint16 or floats, got {dtype_name(X)}. {cure}")
         return X.float() if X.dtype in (torch.float16, torch.bfloat16) else X.astype(np.float32) if X.dtype == np.float16 else X
 
     def check_shape(self, X) -> None:

@@ -178,6 +178,12 @@ class Rows:
         values = torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part)
         return self._finish(values if self.ready else refuse_non_finite(values, start))
 
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest value, as the network sees them."""
+        blocks = [torch.stack(torch.aminmax(self.block(start, start + 8192))) for start in range(0, len(self), 8192)]
+        every = torch.stack(blocks)
+        return float(every.min()), float(every.max())
+
     def looked_at(self) -> "Rows":
         """These rows, once it is certain that all are finite; `block` and the statistics look by themselves."""
         for start in range(0, len(self), 8192):

@@ -31,9 +31,19 @@ class Vectors(Schema):
         if isinstance(X, list | tuple) and not len(X):
             raise ValueError("X is empty: 0 samples. At least one is needed.")
         kept = [np.float64, np.float32, np.uint8]
-        return check_array(  # values are looked at when they are read
-            X, dtype=kept, accept_sparse="csr", ensure_all_finite=False, input_name="X", estimator="Autoencoder"
-        )
+        try:
+            return check_array(  # values are looked at when they are read
+                X, dtype=kept, accept_sparse="csr", ensure_all_finite=False, input_name="X", estimator="Autoencoder"
+            )
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            columns = [str(name) for name, dtype in getattr(X, "dtypes", {}).items() if dtype.kind not in "fiub"]
+            where = f" in {', '.join(columns[:5])}" if columns else ""
+            raise ValueError(
+                f"X holds text{where} ({error}), but numbers are expected. Leave such columns out, or encode them first, for "
+                "instance with scikit-learn's OneHotEncoder."
+            ) from error
 
     @classmethod
     def _check_tensor(cls, X: Tensor) -> Tensor:

@@ -43,7 +43,8 @@ def whole_numbers(name: str, values) -> tuple[int, ...]:
     """`values`, an int or several, as a tuple; refuses what is not a positive whole number."""
     listed = tuple(values) if isinstance(values, list | tuple) else (values,)
     if not all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) > 0 for v in listed):
-        raise ValueError(f"{name}={values!r}: positive whole numbers are expected, such as {name}=(128, 64).")
+        example = "2" if name == "layers" else "(128, 64)"
+        raise ValueError(f"{name}={values!r}: positive whole numbers are expected, such as {name}={example}.")
     return tuple(map(int, listed))
 
 
@@ -392,6 +393,11 @@ class Modules(Part):
 
     @torch.no_grad()
     def _try(self, name: str, shape) -> tuple[int, ...]:
+        if not isinstance(getattr(self, name), nn.Module):
+            raise TypeError(
+                f"Modules({name}={getattr(self, name)!r}): an nn.Module is expected, the object and not its class, such as "
+                "nn.Linear(64, 8)."
+            )
         """The shape of one sample's result, found by running two samples of zeros."""
         try:
             module = getattr(self, name).eval()  # nothing that is counted while training may count this
