@@ -1,4 +1,4 @@
-"""Writes RESULTS.md from the logs: the newest run of every row, median and range over its seeds, and the verdict."""
+"""Writes RESULTS.md from the logs: of every row and seed the newest, median and range over seeds, and the verdict."""
 
 import json
 from importlib import import_module
@@ -9,10 +9,10 @@ from . import TABLES
 
 HEAD = """# Results
 
-Written by `python -m benchmarks results` from `benchmarks/logs`; nothing here is typed in by hand. Every row shows its newest
-run: the median over its seeds, from least to greatest in brackets. What stands under "beside it" was measured in the same run,
-but for what is called published. † other programs took more than 0.12 processors while a row was measured: its times are not
-to be quoted. "missed by" is relative to the goal.
+Written by `python -m benchmarks results` from `benchmarks/logs`; nothing here is typed in by hand. Every row shows the newest
+run of each seed: the median over the seeds, from least to greatest in brackets. What stands under "beside it" was measured in
+the same run, but for what is called published. † other programs took more than 0.12 processors while a row was measured: its
+times are not to be quoted. "missed by" is relative to the goal.
 """
 COLUMNS = ("row", "measured", "unit", "seeds", "beside it", "goal", "verdict", "seconds", "peak MiB")
 
@@ -32,12 +32,12 @@ def read(path: Path) -> list[dict]:
 
 
 def newest(records: list[dict]) -> dict[str, list[dict]]:
-    """The records of every row's newest run, by row, in the order the rows first came."""
-    rows: dict[str, list[dict]] = {}
-    for record in records:
-        rows.setdefault(record["row"], []).append(record)
-    last = {row: max(record["date"] for record in group) for row, group in rows.items()}
-    return {row: [record for record in group if record["date"] == last[row]] for row, group in rows.items()}
+    """By row, in the order the rows first came: of every seed the record of the newest run."""
+    rows: dict[str, dict] = {}
+    for record in sorted(records, key=lambda record: record["date"]):
+        rows.setdefault(record["row"], {})[record["seed"]] = record
+    order = dict.fromkeys(record["row"] for record in records)
+    return {row: list(rows[row].values()) for row in order}
 
 
 def section(name: str, rows: dict[str, list[dict]]) -> str:

@@ -1,19 +1,16 @@
 """The page that a report is: sections of HTML from one study, in the order a reader meets them."""
 
-import base64
-import html
-import io
-import re
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from sklearn.decomposition import PCA
 
 from . import __version__, plots
 from .information import layers
-from .study import COLUMNS, Study, accuracy, numbers, refusal_to_decode, shown_columns, squared, unit_of, written
+from .ink import breakable, count, png, section, svg, table, text
+from .page_codes import filters_section, health_section, new_samples_section, ways_section
+from .study import COLUMNS, Study, accuracy, is_picture, numbers, refusal_to_decode, shown_columns, squared, unit_of, written
 
 
 def page_of(study: Study, title: str | None) -> str:
@@ -26,6 +23,10 @@ def page_of(study: Study, title: str | None) -> str:
         errors_section(study),
         map_section(study),
         traversals_section(study),
+        new_samples_section(study),
+        ways_section(study),
+        health_section(study),
+        filters_section(study),
         training_section(study),
         layers_section(study),
     ]
@@ -54,10 +55,6 @@ def size_of(study: Study) -> str:
     picture = schema.kind == "images"
     shape = schema.shape if picture else study.shape or schema.shape
     return " × ".join(map(str, shape[:2])) + (" pixels" if picture or study.shape else " columns")
-
-
-def section(heading: str, lead: str, *content: str) -> str:
-    return f'<section>\n<h2>{heading}</h2>\n<p class="lead">{lead}</p>\n{"".join(content)}\n</section>\n'
 
 
 def headline(study: Study, title: str) -> str:
@@ -101,13 +98,6 @@ def comparison_notes(study: Study, columns: list[str]) -> list[str]:
     if study.own_target:
         notes.append("PCA rebuilds its input, not another target, so it has no error here.")
     return notes
-
-
-def table(head: list[str], rows: list[list[str]], name: str = "") -> str:
-    """Cells of HTML; the first of a row says what the row is about."""
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join(f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows)
-    return f'<div class="scroll"><table class="{name}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def cell(rows: list[dict], row: dict, name: str) -> str:
@@ -184,10 +174,6 @@ def by_class(study: Study, most: int) -> bool:
     """Whether there are few enough classes, and errors, to show one sample of each."""
     known = study.labels is not None and study.errors is not None and study.labels.dtype.kind != "f"
     return known and len(np.unique(study.labels)) <= most
-
-
-def is_picture(study: Study) -> bool:
-    return study.kind == "images" or study.shape is not None
 
 
 def grid(study: Study, cells: list[str]) -> str:
@@ -429,66 +415,3 @@ def layers_section(study: Study) -> str:
     ]
     head = ["layer", "kind", "output", "parameters"]
     return section("Layers", "In the order the data meets them.", table(head, rows, "layers"))
-
-
-# --------------------------------------------------------------------------------------------------------- ink
-
-
-def text(value) -> str:
-    return html.escape(str(value))
-
-
-def breakable(name: str) -> str:
-    """A dotted name that may go on in the next line after a dot."""
-    return text(name).replace(".", ".<wbr>")
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def png(picture: np.ndarray, alt: str) -> str:
-    """An 8-bit picture within the page; large ones are made smaller, small ones keep their sharp pixels."""
-    image = Image.fromarray(picture)
-    if max(image.size) > 128:
-        image.thumbnail((96, 96))
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    sharp = ' class="sharp"' if max(image.size) < 64 else ""
-    return f'<img{sharp} alt="{text(alt)}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
-
-
-# Colours that no figure uses otherwise stand for those of the page, which differ by day and night.
-_INK = {"#010203": "var(--ink)", "#010204": "var(--muted)", "#010205": "var(--paper)"}
-_SHADES = {"#bd1f01": "var(--red)", "#832db6": "var(--violet)", "#92dadd": "var(--aqua)"}  # too dark or too pale at times
-
-
-def svg(draw, width: float, height: float, alt: str) -> str:
-    """What `draw(figure)` draws, as an SVG element in the page's own font and colours; the size is in inches."""
-    matplotlib = plots.load_matplotlib()
-    ink, muted, paper = _INK
-    settings = {
-        "svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 10, "axes.labelsize": 10, "lines.linewidth": 1.5,
-        "text.color": ink, "axes.labelcolor": muted, "axes.edgecolor": muted, "xtick.color": muted, "ytick.color": muted,
-        "axes.facecolor": paper, "axes.linewidth": 0.6,
-    }  # fmt: skip
-    file = io.StringIO()
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever the user's own settings are
-        matplotlib.rcParams.update(settings)
-        figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
-        draw(figure)
-        figure.savefig(file, format="svg", transparent=False, facecolor="none", dpi=150)
-    return tidied(file.getvalue(), alt)
-
-
-def tidied(drawing: str, alt: str) -> str:
-    """An SVG file as an element of a page: without what only a file needs, and with the page's colours."""
-    drawing = drawing[drawing.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)  # nothing refers to groups, and their names repeat from figure to figure
-    opening = rf'<svg class="chart" \1 role="img" aria-label="{text(alt)}">'
-    drawing = re.sub(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', opening, drawing, count=1)
-    for colour, name in (_INK | _SHADES).items():
-        drawing = drawing.replace(colour, name)
-    return drawing

@@ -121,6 +121,10 @@ def numbers(X, schema) -> np.ndarray:
     return values
 
 
+def is_picture(study: Study) -> bool:
+    return study.kind == "images" or study.shape is not None
+
+
 def unit_of(schema) -> str:
     if schema.kind == "images":
         return "pixels in [0, 1]" if schema.dtype.startswith("uint") else "pixels as they came"

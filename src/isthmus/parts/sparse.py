@@ -186,10 +186,12 @@ class TopK(SparseBottleneck):
         return Code(keep_largest(self.act(before), self.k), extra={"before": before})
 
     def auxiliary(self, step: Step) -> Tensor | None:
-        """(batch,) nats: how badly the dead units rebuild what the others left; None while there is nothing to offer."""
-        dead = self.dead
-        if not self.weight or not dead.any():
+        """(batch,) nats: how badly the dead units rebuild what the others left; None where this is left out."""
+        if not self.weight:
             return None
+        dead = self.dead
+        if not dead.any():
+            return step.code.z.new_zeros(len(step.code.z))
         before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
         values, index = torch.where(dead, before, -torch.inf).topk(min(self.spare, int(dead.sum())), -1)
         offered = torch.zeros_like(before).scatter(-1, index, values)
