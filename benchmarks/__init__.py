@@ -14,6 +14,7 @@ TABLES = (
     "hinton",
     "blobs",
     "map2d",
+    "robustness",
     "transform_rate",
     "start_up",
 )
