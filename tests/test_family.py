@@ -494,6 +494,14 @@ def test_a_prior_can_be_fitted_after_the_fact_and_is_saved(prior, after_20_steps
     np.testing.assert_array_equal(load(tmp_path / "model").sample(4, random_state=0), new)
 
 
+def test_a_prior_made_of_posteriors_asks_for_the_encoder_and_others_do_not(after_20_steps, tmp_path):
+    for name in ("vamp", "regularised"):
+        after_20_steps(name).save(tmp_path / name)
+    with pytest.raises(ValueError, match="needs the encoder"):
+        load(tmp_path / "vamp", only="decoder").sample(2)
+    assert load(tmp_path / "regularised", only="decoder").sample(2).shape == (2, 64)
+
+
 def test_variations_lie_around_what_they_vary(after_20_steps):
     model = fit("variational", max_epochs=20)
     near = model.sample(3, like=VECTORS[:2], spread=1e-6, random_state=0)

@@ -30,6 +30,8 @@ def prior_of(model):
     """The prior that new codes are drawn from; a Gaussian bottleneck brings the normal one along."""
     network = model.network_
     if network.prior is not None:
+        if network.prior.trained:
+            model._need("encoder")  # it is made of posteriors
         return network.prior
     held = getattr(network.bottleneck, "posterior", False) or any(
         getattr(penalty, "holds_to_normal", False) for penalty in network.penalties.values()
