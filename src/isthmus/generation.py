@@ -96,8 +96,7 @@ def varied_codes(model, X, n: int, seed: int, spread: float, condition=None) -> 
     rows = model._rows(X)
     told = model._told(condition, len(rows))
     if getattr(model.network_.bottleneck, "posterior", False):
-        both = in_blocks(lambda *block: torch.stack(moments(model._encoded(*block)), 1), model.block_, rows, *told)
-        mean, std = both[:, 0], both[:, 1]
+        mean, std = moments(model, rows, *told)
     else:  # no posterior: as wide as a tenth of what the codes of these samples and the prior span
         mean = in_blocks(model._code, model.block_, rows, *told)
         apart = drawn_codes(model, 1000, seed) if model.network_.prior is not None else mean
@@ -106,8 +105,15 @@ def varied_codes(model, X, n: int, seed: int, spread: float, condition=None) -> 
     return mean + spread * std * Random(seed, "like", 0, torch.arange(len(mean))).normal_like(mean)
 
 
-def moments(code) -> tuple[Tensor, Tensor]:
-    return code.extra["mean"], (0.5 * code.extra["logvar"]).exp()
+def moments(model, *rows) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the posterior of every row."""
+
+    def both(*block):
+        extra = model._encoded(*block).extra
+        return torch.stack([extra["mean"], (0.5 * extra["logvar"]).exp()], 1)
+
+    mean, std = in_blocks(both, model.block_, *rows).unbind(1)
+    return mean, std
 
 
 def between(a: Tensor, b: Tensor, steps: int, spherical: bool) -> Tensor:
@@ -132,8 +138,8 @@ def posterior(model, X, condition=None) -> tuple[np.ndarray, np.ndarray]:
     posterior_needed(model, "posterior(X)")
     rows = model._rows(X)
     told = model._told(condition, len(rows))
-    both = in_blocks(lambda *block: torch.stack(moments(model._encoded(*block)), 1), model.block_, rows, *told)
-    return both[:, 0].numpy(), both[:, 1].numpy()
+    mean, std = moments(model, rows, *told)
+    return mean.numpy(), std.numpy()
 
 
 def log_likelihood(model, X, n_draws: int, seed: int, condition=None) -> np.ndarray:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .architectures import Dense
 from .base import Data, Part, Step
 from .bottlenecks import Plain
-from .gaussian import Gaussian
+from .gaussian import Gaussian, log_normal
 from .sparse import L1, KLSparse, at_least_zero, kl_to_share
 
 
@@ -74,7 +74,7 @@ def autograd_jacobian(network, source: Data) -> Tensor:
     with torch.enable_grad():
         x = source.values.detach().requires_grad_()
         z = network.encode(source.replace(x)).z.flatten(1)
-        rows = [torch.autograd.grad(z[:, j].sum(), x, create_graph=torch.is_grad_enabled())[0] for j in range(z.shape[1])]
+        rows = [torch.autograd.grad(z[:, j].sum(), x, create_graph=True)[0] for j in range(z.shape[1])]
     return torch.stack(rows, 1)
 
 
@@ -262,7 +262,7 @@ class TotalCorrelation(Part):
 
     def forward(self, step: Step) -> Tensor:
         z, mean, logvar = step.code.z, step.code.extra["mean"], step.code.extra["logvar"]
-        each = -0.5 * ((z[:, None] - mean).square() * (-logvar).exp() + logvar + math.log(2 * math.pi))  # (batch, batch, n)
+        each = log_normal(z[:, None], mean, logvar)  # (batch, batch, n)
         joint = each.sum(2).logsumexp(1)  # (batch,)
         apart = each.logsumexp(1).sum(1)
         count = math.log(len(z))

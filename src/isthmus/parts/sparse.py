@@ -193,8 +193,7 @@ class TopK(SparseBottleneck):
         if not dead.any():
             return step.code.z.new_zeros(len(step.code.z))
         before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
-        values, index = torch.where(dead, before, -torch.inf).topk(min(self.spare, int(dead.sum())), -1)
-        offered = torch.zeros_like(before).scatter(-1, index, values)
+        offered = keep_largest(torch.where(dead, before, -torch.inf), min(self.spare, int(dead.sum())))
         network, target = step.network, step.batch.target.values
         residual = (target - network.mean(step.output)).detach()
         rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(torch.zeros_like(offered)))
