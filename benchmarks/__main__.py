@@ -2,6 +2,7 @@
 
     python -m benchmarks linear_pca                 in full; a JSON line a row goes to benchmarks/logs/linear_pca.jsonl
     python -m benchmarks linear_pca --quick         on little data, to see that it runs; logged only with --logs
+    python -m benchmarks linear_pca --validate      judged by training rows that were held out, to choose settings by
     python -m benchmarks results
 
 ISTHMUS_DATA names the folder with the data sets. ISTHMUS_PEER_JAX and ISTHMUS_PEER_TF name Python interpreters that have
@@ -58,9 +59,10 @@ def parse(arguments) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds of tutorial_time")
     parser.add_argument("--peer-repeats", type=int, default=1, help="rounds of tutorial_time that include Keras")
     parser.add_argument("--quick", action="store_true", help="little data, few epochs, one seed; logged only with --logs")
-    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="benchmarks/logs, if not --quick")
+    parser.add_argument("--validate", action="store_true", help="judge by a part of the training rows; logged only with --logs")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="benchmarks/logs, if neither --quick nor --validate")
     options = parser.parse_args(arguments)
-    options.logs = options.logs or (None if options.quick else Path(__file__).parent / "logs")
+    options.logs = options.logs or (None if options.quick or options.validate else Path(__file__).parent / "logs")
     return options
 
 
