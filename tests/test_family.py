@@ -42,7 +42,7 @@ from isthmus.parts import (
 )  # fmt: skip
 from isthmus.parts.base import Batch
 from isthmus.parts.gaussian import kl_to_normal
-from isthmus.parts.penalties import autograd_jacobian, dense_jacobian, estimated_jacobian_norm, jacobian_norm
+from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimated_jacobian_norm, jacobian_norm
 
 UNBIASED = {"info", "beta_tc", "several penalties", "draws and total correlation"}  # estimates over pairs of samples
 
@@ -290,9 +290,20 @@ def test_unused_codebook_entries_revive():
 def test_the_contractive_norm_in_closed_form_is_autograds(architecture, bottleneck):
     model = fit(composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64"), max_epochs=1)
     source = Data(torch.tensor(VECTORS[:10]))
-    exact = dense_jacobian(model.network_, source)
+    exact = dense_row_norms(model.network_, source)
     assert exact is not None
-    torch.testing.assert_close(exact, autograd_jacobian(model.network_, source), rtol=1e-5, atol=1e-9)
+    rows = autograd_jacobian(model.network_, source)
+    torch.testing.assert_close(exact, rows.flatten(2).square().sum(2), rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["exact", "stochastic"])
+def test_a_scaled_contractive_penalty_does_not_care_how_large_the_codes_are(method):
+    model = fit(composed(architecture=Dense((8,)), corruption=None, dtype="float64"), max_epochs=1)
+    penalty = Contractive(1.0, method, scaled=True)
+    before = penalty(step_of(model, torch.arange(16))).detach()
+    for parameter in model.network_.bottleneck.parameters():
+        parameter.data *= 7
+    torch.testing.assert_close(penalty(step_of(model, torch.arange(16))).detach(), before, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("name", ["contractive", "contractive convolution"])

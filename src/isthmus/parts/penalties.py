@@ -39,19 +39,25 @@ class Contractive(Part):
     every row of J. "stochastic" scales to any network: for a unit vector v drawn afresh, E[ n |J' v|^2 ] = |J|^2 with n
     numbers in the code (Hutchinson 1990).
 
+    A network can make |J| small by making all its codes small, which wins nothing. `scaled` takes that way from it:
+
+        penalty = weight * sum_j |J_j|^2 / var_j,   J_j the row of component j, var_j its variance over the batch
+
     Parameters
     ----------
     weight : float, default 0.1
     method : "exact" or "stochastic", default "exact"
+    scaled : bool, default False
 
     >>> Contractive(0.5, method="stochastic")
     Contractive(weight=0.5, method='stochastic')
     """
 
-    def __init__(self, weight=0.1, method="exact"):
+    def __init__(self, weight=0.1, method="exact", scaled=False):
         super().__init__()
         self.weight = weight
         self.method = method
+        self.scaled = scaled
 
     def build(self, code_shape):
         weighed(self)
@@ -60,13 +66,18 @@ class Contractive(Part):
 
     def forward(self, step: Step) -> Tensor:
         squared = jacobian_norm if self.method == "exact" else estimated_jacobian_norm
-        return self.weight * squared(step.network, step.source, step.random.stream("contractive"))
+        std = None
+        if self.scaled and len(step.code.z) > 1:
+            std = step.code.z.flatten(1).std(0, correction=0).clamp_min(1e-6)
+        return self.weight * squared(step.network, step.source, step.random.stream("contractive"), std)
 
 
-def jacobian_norm(network, source: Data, random=None) -> Tensor:
-    """(batch,) squared Frobenius norm of the Jacobian of the deterministic code, exactly."""
-    matrix = dense_jacobian(network, source)
-    return (autograd_jacobian(network, source) if matrix is None else matrix).flatten(1).square().sum(1)
+def jacobian_norm(network, source: Data, random=None, std: Tensor | None = None) -> Tensor:
+    """(batch,) squared Frobenius norm of the Jacobian of the deterministic code (over `std`, (n_components,)), exactly."""
+    rows = dense_row_norms(network, source)
+    if rows is None:
+        rows = autograd_jacobian(network, source).flatten(2).square().sum(2)
+    return (rows if std is None else rows / std.square()).sum(1)
 
 
 def autograd_jacobian(network, source: Data) -> Tensor:
@@ -78,36 +89,46 @@ def autograd_jacobian(network, source: Data) -> Tensor:
     return torch.stack(rows, 1)
 
 
-def dense_jacobian(network, source: Data) -> Tensor | None:
-    """(batch, numbers in the code, columns) by the chain rule, where encoder and bottleneck are dense; else None."""
+def dense_row_norms(network, source: Data) -> Tensor | None:
+    """(batch, numbers in the code): |J_j|^2 by the chain rule, where encoder and bottleneck are dense; else None.
+
+    J = Q W + A, with W the first layer, Q all that follows it and A the way around (`Bypass`). Q is as narrow as the first
+    hidden layer, and J itself, as wide as the input, is never made:  |J_j|^2 = Q_j W W' Q_j' + 2 Q_j W A_j' + |A_j|^2
+    """
     bottleneck = network.bottleneck
     if not isinstance(network.architecture, Dense) or not isinstance(bottleneck, Plain | L1 | KLSparse | Gaussian):
         return None
+    x = inlet = network.inlet(source).flatten(1)
+    steps: list[Tensor] = []  # of the chain: weights (out, in), and slopes of activations (batch, 1, width)
     layers: Any = network.architecture.encoder
-    last = bottleneck.mean if isinstance(bottleneck, Gaussian) else bottleneck.linear
-    x = network.inlet(source).flatten(1)
-    jacobian: Any = None  # of what was not yet mapped, the identity
     for layer in layers:
         if isinstance(layer, nn.Linear):
-            jacobian = layer.weight.expand(len(x), -1, -1) if jacobian is None else layer.weight @ jacobian
-            x = layer(x)
+            steps.append(layer.weight)
         elif not isinstance(layer, nn.Identity):
-            jacobian, x = slope(layer, x).unsqueeze(-1) * jacobian, layer(x)
-    return through_bottleneck(network, last, x, source, jacobian)
+            steps.append(slope(layer, x).unsqueeze(1))
+        x = layer(x)
+    weight, around, before = last_step(bottleneck.mean if isinstance(bottleneck, Gaussian) else bottleneck.linear, x, inlet)
+    first = steps[0] if steps else weight
+    through = weight if steps else torch.eye(len(weight), dtype=x.dtype, device=x.device)
+    for step in reversed(steps[1:]):
+        through = through * step if step.ndim == 3 else through @ step  # ([batch,] numbers in the code, width)
+    rows = ((through @ (first @ first.T)) * through).sum(-1)
+    if around is not None:
+        rows = rows + 2 * (through * (around @ first.T)).sum(-1) + around.square().sum(1)
+    act: nn.Module = getattr(bottleneck, "act", nn.Identity())
+    if not isinstance(act, nn.Identity):
+        rows = rows * slope(act, before).square()
+    return rows.expand(len(x), -1)
 
 
-def through_bottleneck(network, last: Any, hidden: Tensor, source: Data, jacobian: Any) -> Tensor | None:
-    """The last linear map, past a `Bypass` too, and the code's own activation."""
-    x = network.inlet(source).flatten(1)
+def last_step(last: Any, hidden: Tensor, inlet: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Weights of the map to the code, those past the hidden layers (None without a `Bypass`), and what the map gives."""
     if isinstance(last, nn.Identity):
-        before, total = hidden, jacobian
-    elif isinstance(last, nn.Sequential):
+        return torch.eye(hidden.shape[1], dtype=hidden.dtype, device=hidden.device), None, hidden
+    if isinstance(last, nn.Sequential):
         weight: Any = last[1].weight
-        before, total = last(hidden), weight.expand(len(x), -1, -1) if jacobian is None else weight @ jacobian
-    else:
-        before, total = last((hidden, x)), last.weight @ jacobian + last.around
-    act: nn.Module = getattr(network.bottleneck, "act", nn.Identity())
-    return total if isinstance(act, nn.Identity) or total is None else slope(act, before).unsqueeze(-1) * total
+        return weight, None, last(hidden)
+    return last.weight, last.around, last((hidden, inlet))
 
 
 def slope(activation: nn.Module, x: Tensor) -> Tensor:
@@ -128,11 +149,12 @@ def slope(activation: nn.Module, x: Tensor) -> Tensor:
         return torch.autograd.grad(activation(leaf).sum(), leaf, create_graph=True)[0]
 
 
-def estimated_jacobian_norm(network, source: Data, random) -> Tensor:
+def estimated_jacobian_norm(network, source: Data, random, std: Tensor | None = None) -> Tensor:
     """(batch,) an unbiased estimate of `jacobian_norm` from one direction a sample."""
     x = source.values.detach().requires_grad_()
     z = network.encode(source.replace(x)).z.flatten(1)
     direction = F.normalize(random.normal_like(z), dim=1)
+    direction = direction if std is None else direction / std
     pulled = torch.autograd.grad((z * direction).sum(), x, create_graph=True)[0]
     return z.shape[1] * pulled.flatten(1).square().sum(1)
 
@@ -194,8 +216,9 @@ class MMD(Part):
         penalty = weight * n * ( E[k(z, z')] + E[k(p, p')] - 2 E[k(z, p)] ),   p ~ N(0, I)
         k(a, b) = sum_s  C_s / (C_s + |a - b|^2),   C_s = 2 n s,   s in 0.1, 0.2, 0.5, 1, 2, 5, 10
 
-    for codes of n numbers: the unbiased estimate over a batch, with the inverse multiquadratic kernels of Tolstikhin et al.
-    ("Wasserstein auto-encoders", section 4). One number of the whole batch.
+    for codes of n numbers: the unbiased estimate over a batch (its first 256 samples, for the cost grows with their square),
+    with the inverse multiquadratic kernels of Tolstikhin et al. ("Wasserstein auto-encoders", section 4). One number of the
+    whole batch.
 
     Parameters
     ----------
@@ -216,7 +239,8 @@ class MMD(Part):
 
     def forward(self, step: Step) -> Tensor:
         z = step.code.z.flatten(1)
-        return self.weight * z.shape[1] * mmd(z, step.random.stream("mmd").normal_like(z))
+        drawn = step.random.stream("mmd").normal_like(z)
+        return self.weight * z.shape[1] * mmd(z[:256], drawn[:256])
 
 
 def mmd(a: Tensor, b: Tensor) -> Tensor:
