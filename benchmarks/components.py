@@ -39,19 +39,43 @@ def rows(options):
         ours, facts = fitted("beta")
         error = {"error": squared_error(test, ours.reconstruct(test))}
         goal = {"at_most": speaking(vae, test) - 1}
-        yield Row("beta: components that speak", speaking(ours, test), "components", goal, {"VAE": speaking(vae, test)}, also=error | also, **facts)
+        yield Row(
+            "beta: components that speak",
+            speaking(ours, test),
+            "components",
+            goal,
+            {"VAE": speaking(vae, test)},
+            also=error | also,
+            **facts,
+        )
 
         ours, facts = fitted("beta_tc")
         error = {"error": squared_error(test, ours.reconstruct(test))}
         apart = {name: total_correlation(model, test) for name, model in (("ours", ours), ("VAE", vae))}
-        yield Row("beta_tc: total correlation", apart["ours"], "nats", {"at_most": 0.5 * apart["VAE"]}, {"VAE": apart["VAE"]}, also=error | also, **facts)
+        yield Row(
+            "beta_tc: total correlation",
+            apart["ours"],
+            "nats",
+            {"at_most": 0.5 * apart["VAE"]},
+            {"VAE": apart["VAE"]},
+            also=error | also,
+            **facts,
+        )
 
         for name in ("info", "adversarial"):
             ours, facts = fitted(name)
             error = {"error": squared_error(test, ours.reconstruct(test))}
             far = {who: off_normal(model, test) for who, model in (("ours", ours), ("plain", plain), ("VAE", vae))}
             baseline = {"plain": far["plain"], "VAE": far["VAE"]}
-            yield Row(f"{name}: distance of codes to N(0, I)", far["ours"], "MMD", {"at_most": 0.1 * far["plain"]}, baseline, also=error | also, **facts)
+            yield Row(
+                f"{name}: distance of codes to N(0, I)",
+                far["ours"],
+                "MMD",
+                {"at_most": 0.1 * far["plain"]},
+                baseline,
+                also=error | also,
+                **facts,
+            )
             goal = {"at_most": also["error of VAE"]}
             yield Row(f"{name}: error", error["error"], "squared error a digit", goal, {"VAE": also["error of VAE"]}, **facts)
 

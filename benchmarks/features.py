@@ -1,7 +1,18 @@
 """Features that lighten another model's work.
 
-MNIST. Codes of models that never saw a label, standardised, go to a logistic regression. "100 labels": ten a digit, mean of five
-draws (the same for all models and seeds); its strength was chosen on a part of the training digits. "60,000 labels": all of
-them. "untrained": the same network with its first weights. Raw pixels and an RBF support vector machine (its published error)
-stand beside it.
+MNIST. Codes of a convolutional autoencoder that never saw a label, standardised, go to a logistic regression. It learnt to
+rebuild upright, whole digits from warped ones (turned, shifted, stretched, slanted by chance) with a share of the places black.
+"100 labels": ten a digit, mean of five draws that are the same for all models and seeds. "60,000 labels": the code's hidden map
+and all labels. "untrained": the same network with its first weights. Strengths of the regressions were chosen on training digits.
 """
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from isthmus import Autoencoder
+from isthmus.parts import Conv, Mask, Warp
+
+from .data import checksum, digits_of
+from .record import Row, Watch

@@ -49,7 +49,9 @@ def rows(options):
             with Watch() as watch:
                 model = preset(**shared).fit(train)
             found = distance(model.sample(count, random_state=seed))
-            goal = {"at_most": min(0.5 * baseline["VAE"], 0.6 * baseline["PCA-50 + mixture"]) if name == "dense" else baseline["VAE"]}
+            goal = {
+                "at_most": min(0.5 * baseline["VAE"], 0.6 * baseline["PCA-50 + mixture"]) if name == "dense" else baseline["VAE"]
+            }
             common = {"settings": {"model": repr(model)}, "seed": seed, "data": data, "cost": watch.cost()}
             yield Row(f"{name}: distance of new digits", found, "Frechet distance", goal, baseline, **common)
         yield conditional_row(train, digit, judge, float((named(judge, test) == test_digit).mean()), shared, data)

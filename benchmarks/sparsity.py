@@ -58,7 +58,9 @@ def at_equal_l0(k: int, ladder: list, by_pca: float, parts, shared: dict, data: 
     explained = between(ladder, k)
     settings = {"weights": WEIGHTS, "L0 by weight": [l0 for l0, _ in ladder]}
     common = {"settings": settings, "seed": shared["random_state"], "data": data}
-    yield Row(f"sparse, L0 = {k}: variance explained", explained, "share", {"at_least": by_pca}, {f"PCA of {k}": by_pca}, **common)
+    yield Row(
+        f"sparse, L0 = {k}: variance explained", explained, "share", {"at_least": by_pca}, {f"PCA of {k}": by_pca}, **common
+    )
 
 
 def told(model, test) -> tuple[float, float]:
@@ -87,7 +89,9 @@ def kl_row(train, test, shared: dict, data: dict) -> Row:
         ours = presets.kl_sparse(WORDS, target=TARGET, **shared).fit(train)
     plain = presets.kl_sparse(WORDS, target=TARGET, weight=0.0, **shared).fit(train)
     activity = {name: float(model.transform(test).mean()) / TARGET for name, model in (("ours", ours), ("plain", plain))}
-    also = {name: told(model, test)[1] for name, model in (("variance explained", ours), ("variance explained without it", plain))}
+    also = {
+        name: told(model, test)[1] for name, model in (("variance explained", ours), ("variance explained without it", plain))
+    }
     return Row(
         "kl_sparse: mean activity over its target", activity["ours"], "ratio", {"at_most": 1.2},
         {"without the penalty": activity["plain"]}, also=also, settings={"model": repr(ours)}, seed=shared["random_state"],

@@ -19,8 +19,8 @@ from isthmus.parts import Contractive, Dense, Noise
 
 PLACES = (-1.0, 0.1, 1.0)
 WIDTH = 0.04  # of each, a standard deviation
-NOISE = 0.2
-WEIGHT = 0.1
+NOISE = 0.3  # in standard deviations of the data, as the network sees them
+WEIGHT = 0.05
 
 
 def main(arguments=None) -> None:
@@ -37,7 +37,7 @@ def main(arguments=None) -> None:
 def models(epochs: int) -> dict[str, Autoencoder]:
     """The same network three times; its code is wider than the data, so that only what is added keeps it from copying."""
     shared = {
-        "architecture": Dense((64,), activation="tanh", bypass=False),
+        "architecture": Dense((64, 64), activation="tanh", bypass=False),
         "loss": "squared",
         "max_epochs": epochs,
         "random_state": 0,
@@ -85,7 +85,7 @@ def draw(x: np.ndarray, curves: dict[str, np.ndarray], path: Path) -> Path:
 
 def parse(arguments) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where to write the figure; nothing is written without")
     parser.add_argument("--quick", action="store_true", help="three epochs, to see that it runs")
     options = parser.parse_args(arguments)

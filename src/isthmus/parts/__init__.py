@@ -21,6 +21,7 @@ from .corruptions import (
     Noise,
     SaltPepper,
     Swap,
+    Warp,
     Watermark,
 )  # fmt: skip
 from .gaussian import Gaussian
@@ -36,6 +37,6 @@ __all__ = [
     "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Contractive",
     "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "FiniteScalar", "Gaussian", "Gray", "Holes", "JumpReLU",
     "KLSparse", "Mask", "Mixture", "Modules", "Noise", "Normal", "Part", "Plain", "Prior", "Random", "ResidualQuantized",
-    "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp", "VectorQuantized", "Watermark",
-    "part_of",
+    "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp", "VectorQuantized", "Warp",
+    "Watermark", "part_of",
 ]  # fmt: skip
