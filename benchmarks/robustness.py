@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from isthmus import Autoencoder, presets
+from isthmus import presets
 
 from .data import checksum, digits_of
 from .measures import squared_error

@@ -180,23 +180,23 @@ def dictionary(bottleneck, kwargs: dict) -> dict:
 def contractive(n_components="auto", *, weight=0.1, **kwargs):
     """Codes that do not tremble when the input does (Rifai et al. 2011).
 
-    minimises  E[ loss(x, decode(encode(x))) + weight * |d encode(x) / dx|^2 ]
+    minimises  E[ loss(x, decode(encode(x))) + weight * sum_j |d z_j / dx|^2 / var z_j ],   z = encode(x)
 
     >>> contractive(8, max_epochs=1).fit(X).transform(X).shape
     (100, 8)
     """
-    return Autoencoder(n_components, **({"penalties": Contractive(weight), "corruption": None} | kwargs))
+    return Autoencoder(n_components, **({"penalties": Contractive(weight, scaled=True), "corruption": None} | kwargs))
 
 
 def stochastic_contractive(n_components="auto", *, weight=0.1, **kwargs):
     """The same, from one random direction a sample, which scales to any network (Hutchinson 1990).
 
-    minimises  E[ loss(x, decode(encode(x))) + weight * n |v' d encode(x) / dx|^2 ],   v a random unit vector of n numbers
+    minimises  E[ loss(x, decode(z)) + weight * n |sum_j v_j (d z_j / dx) / std z_j|^2 ],   v a random unit vector of n numbers
 
     >>> stochastic_contractive(8, max_epochs=1).fit(X).transform(X).shape
     (100, 8)
     """
-    return Autoencoder(n_components, **({"penalties": Contractive(weight, "stochastic"), "corruption": None} | kwargs))
+    return Autoencoder(n_components, **({"penalties": Contractive(weight, "stochastic", scaled=True), "corruption": None} | kwargs))
 
 
 # ----------------------------------------------------------------------------------------------- variational
