@@ -1,12 +1,14 @@
 """Laws of the whole family of variants, over the table in `family.py`, and the laws of single parts in closed form."""
 
 import math
+import sys
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from family import LABELS, PICTURES, VARIANTS, VECTORS, composed, condition_for, data_for, preset
+from scipy.ndimage import correlate1d
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -19,8 +21,10 @@ from isthmus.generation import between
 from isthmus.objective import ImportanceWeighted
 from isthmus.parts import (
     MMD,
+    SSIM,
     Absolute,
     Bernoulli,
+    Blur,
     Code,
     Contractive,
     Conv,
@@ -167,6 +171,7 @@ def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
 # ------------------------------------------------------------------------------------------------------ losses
 
 
+# SSIM is not here: its windows see across the seams of the tiles.
 @pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
     loss.build(type("schema", (), {"shape": (6, 5, 1)}))
@@ -179,6 +184,62 @@ def test_the_scale_of_squared_is_learnt_where_there_is_a_posterior_and_nowhere_e
     with_posterior, without = fit("variational", loss="squared", max_epochs=1), fit("dense", loss="squared", max_epochs=1)
     assert isinstance(with_posterior.network_.loss.log_scale, torch.nn.Parameter)
     assert not list(without.network_.loss.parameters())
+
+
+def ssim_of(shape: tuple[int, ...], window: int = 11) -> SSIM:
+    loss = SSIM(window)
+    loss.build(type("schema", (), {"shape": shape, "axes": 2}))
+    return loss
+
+
+def structural_similarity(x: np.ndarray, y: np.ndarray, radius: int) -> np.ndarray:
+    """The map of Wang et al. 2004 for pictures (height, width) in [0, 1], with mirrored borders."""
+    weights = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / 1.5))
+
+    def mean(values):
+        return correlate1d(
+            correlate1d(values, weights / weights.sum(), 0, mode="mirror"), weights / weights.sum(), 1, mode="mirror"
+        )
+
+    covariance = mean(x * y) - mean(x) * mean(y)
+    variances = mean(x * x) - mean(x) ** 2 + mean(y * y) - mean(y) ** 2
+    means = (2 * mean(x) * mean(y) + 0.01**2) / (mean(x) ** 2 + mean(y) ** 2 + 0.01**2)
+    return means * (2 * covariance + 0.03**2) / (variances + 0.03**2)
+
+
+@pytest.mark.parametrize("shape, window, radius", [((20, 17, 1), 11, 5), ((12, 9, 3), 7, 3), ((8, 4, 1), 11, 3)], ids=str)
+def test_ssim_is_the_formula_of_the_paper(shape, window, radius):
+    x, y = torch.rand(2, 3, *shape, dtype=torch.float64)
+    maps = [structural_similarity(x[i, ..., c].numpy(), y[i, ..., c].numpy(), radius) for i in range(3) for c in range(shape[-1])]
+    expected = (1 - np.stack(maps)).reshape(3, -1).sum(1)
+    np.testing.assert_allclose(ssim_of(shape, window)(x, Data(y)).numpy(), expected, rtol=1e-9)
+
+
+def test_ssim_is_nought_for_equal_pictures_and_at_most_two_a_value_and_its_gradient_reaches_every_value():
+    x, y = torch.rand(2, 50, 8, 8, 1, dtype=torch.float64)
+    loss, x = ssim_of((8, 8, 1)), x.requires_grad_()
+    different, opposite = loss(x, Data(y)), loss(1 - y.round(), Data(y.round()))
+    assert (loss(y, Data(y)) == 0).all()
+    assert different.min() > 0 and opposite.min() > 64 and opposite.max() <= 2 * 64
+    different.sum().backward()
+    assert (x.grad != 0).all()
+
+
+def test_training_for_ssim_gives_more_of_it_than_training_for_squared_error():
+    shown, left = torch.tensor(PICTURES[..., None] / 255), {}
+    for loss in ("ssim", "squared"):
+        model = fit(composed(architecture=Conv((8, 16)), loss=loss), corruption=None, batch_size=32, max_epochs=60)
+        rebuilt = torch.tensor(model.reconstruct(PICTURES)[..., None] / 255)
+        left[loss] = float(ssim_of((8, 8, 1))(rebuilt, Data(shown)).mean())
+    of_the_mean = ssim_of((8, 8, 1))(shown.mean(0, keepdim=True).expand_as(shown), Data(shown)).mean()
+    assert left["ssim"] < 0.95 * left["squared"] and left["ssim"] < 0.3 * float(of_the_mean)
+
+
+@pytest.mark.parametrize("module, settings", [("metrics", {"loss": "ssim"}), ("filters", {"corruption": Blur()})])
+def test_without_kornia_the_way_to_get_it_is_named(module, settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, f"kornia.{module}", None)
+    with pytest.raises(ImportError, match=r'pip install "isthmus\[image\]"'):
+        composed(architecture=Conv((4,)), **settings).fit(PICTURES)
 
 
 # ---------------------------------------------------------------------------------------------------- sparsity
@@ -593,6 +654,16 @@ REFUSED = {
     "rate-distortion without a rate": ({"objective": "rate_distortion"}, r"bottleneck=Gaussian\(\)"),
     "a posterior with a loss that is no likelihood": (
         {"bottleneck": "gaussian", "loss": lambda output, target: (output - target).square().sum(1)}, "must be a likelihood"),
+    "SSIM of vectors": ({"loss": "ssim"}, "compares pictures.*kind='images'.*loss='squared'"),
+    "SSIM where a code has a cost": (
+        {"loss": "ssim", "bottleneck": "gaussian", "architecture": Conv((4,))}, r"must be a likelihood.*'bernoulli'.*SSIM\(\)"),
+    "SSIM with importance weights": (
+        {"loss": "ssim", "bottleneck": "gaussian", "objective": "importance_weighted", "architecture": Conv((4,))},
+        r"must be a likelihood.*'bernoulli'.*SSIM\(\)"),
+    "SSIM with a rate": (
+        {"loss": "ssim", "bottleneck": "gaussian", "objective": "rate_distortion", "architecture": Conv((4,))},
+        r"must be a likelihood.*'bernoulli'.*SSIM\(\)"),
+    "SSIM with an even window": ({"loss": SSIM(4), "architecture": Conv((4,))}, r"SSIM\(window=4\).*odd"),
     "a vamp prior without a posterior": ({"prior": "vamp"}, r"has none. Use Gaussian\(\)"),
     "an autoregressive prior without indices": ({"prior": "autoregressive"}, "makes none. Use VectorQuantized"),
     "a contractive method that is not": ({"penalties": Contractive(method="fast")}, "Choose 'exact' or 'stochastic'"),
@@ -613,7 +684,8 @@ def test_what_makes_no_sense_is_refused_before_training(case, monkeypatch):
     if case != "a hidden layer that is not there":  # known with the first batch
         monkeypatch.setattr(estimator, "train", lambda *_: pytest.fail("was trained"))
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        composed(**settings).fit(VECTORS)
+        model = composed(**settings)
+        model.fit(data_for(model))
 
 
 def test_verbs_say_what_they_need(after_20_steps):

@@ -42,8 +42,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli" or any `(output, target) -> (batch,)` in nats a sample. "auto" is bernoulli where
-        the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "ssim" (of pictures) or any `(output, target) -> (batch,)`, one number a sample.
+        "auto" is bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -259,7 +259,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
             return "bernoulli" if low >= 0 and high <= 1 else "squared"
-        least, most = getattr(loss_part(self.loss), "support", (-math.inf, math.inf))
+        loss = loss_part(self.loss)
+        loss.build(target.schema)  # which refuses what no scaling would cure
+        least, most = getattr(loss, "support", (-math.inf, math.inf))
         if low < least or high > most:
             raise ValueError(
                 f"loss={self.loss!r} needs data between {least:g} and {most:g}, but the target ranges from {low:.3g} to "

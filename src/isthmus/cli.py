@@ -54,7 +54,7 @@ def fit(
     preset: Preset | None = None,
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "ssim"] = "auto",
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Literal["auto", "vectors", "images"] = "auto",
     scale: Literal["auto", "none", "standard", "minmax"] = "auto",

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .base import Data, Part
+from .layers import kornia_needed
 from .random import Random
 
 
@@ -294,10 +295,8 @@ class Blur(Corruption):
 
     @staticmethod
     def _filters():
-        try:
+        with kornia_needed("Blur"):
             import kornia.filters
-        except ImportError as error:
-            raise ImportError('Blur needs kornia, which is not installed. Install it: pip install "isthmus[image]"') from error
         return kornia.filters
 
 
