@@ -8,7 +8,7 @@ A loss offers
 """
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .base import Data, Part, is_auto
 from .layers import kornia_needed
+from .ranges import flag, function, number, odd
 
 
 def sum_features(nats: Tensor, target: Data) -> Tensor:
@@ -64,6 +65,8 @@ class Squared(Loss):
     tensor([8.7568, 8.7568])
     """
 
+    ranges = {"bounded": flag(), "scale": number("(0, inf)").also("auto", "learnt")}
+
     def __init__(self, bounded=False, scale="auto"):
         super().__init__()
         self.bounded = bounded
@@ -71,10 +74,7 @@ class Squared(Loss):
         self.log_scale: Any = 0.0
 
     def build(self, target_schema, posterior=False):
-        number = isinstance(self.scale, Real) and 0 < float(self.scale) < math.inf
-        if not number and not is_auto(self.scale) and self.scale != "learnt":
-            raise ValueError(f"Squared(scale={self.scale!r}): a number above zero is expected, or 'learnt' or 'auto'.")
-        self.log_scale = math.log(float(self.scale)) if number else 0.0
+        self.log_scale = math.log(float(self.scale)) if isinstance(self.scale, Real) else 0.0
         if self.scale == "learnt" or (is_auto(self.scale) and posterior):
             self.log_scale = nn.Parameter(torch.zeros(()))
         return super().build(target_schema)
@@ -162,14 +162,13 @@ class SSIM(Loss):
     """
 
     likelihood = False
+    ranges = {"window": odd("[3, inf)")}
 
     def __init__(self, window=11):
         super().__init__()
         self.window = window
 
     def build(self, target_schema, posterior=False):
-        if not isinstance(self.window, Integral) or int(self.window) < 3 or int(self.window) % 2 == 0:
-            raise ValueError(f"SSIM(window={self.window!r}): an odd whole number of 3 or more is expected.")
         if target_schema.axes != 2:
             raise ValueError(
                 f"{self!r} compares pictures, but a sample has shape {tuple(target_schema.shape)}. Give images "
@@ -210,6 +209,7 @@ class Custom(Loss):
     """
 
     likelihood = False
+    ranges = {"function": function()}
 
     def __init__(self, function):
         super().__init__()
