@@ -50,6 +50,7 @@ def composed(**settings) -> Autoencoder:
 VARIANTS = {
     **{name: preset(name) for name in presets.PRESETS},
     "wide L1": composed(n_components=100, bottleneck=L1(0.5)),
+    "structural similarity": composed(architecture=Conv((4,)), loss="ssim"),
     "sparse map": composed(n_components=None, architecture=Conv((4,)), bottleneck=L1(0.1)),
     "KL of a map": composed(n_components=None, architecture=Conv((4,)), bottleneck=KLSparse()),
     "TopK of a deep net": composed(bottleneck=TopK(2), architecture=Dense((16,))),

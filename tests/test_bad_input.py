@@ -13,7 +13,7 @@ from torch import nn
 
 from isthmus import Autoencoder, Training, load, report
 from isthmus.data import read_path
-from isthmus.parts import Conv, Dense, Modules, Noise, Plain
+from isthmus.parts import JPEG, Conv, Dense, Mixture, Modules, Noise, Plain, Vamp
 
 random = np.random.default_rng(0)
 ROWS = random.normal(size=(40, 6))
@@ -22,7 +22,7 @@ PICTURES = random.integers(0, 256, (20, 8, 9), dtype=np.uint8)
 
 def fit(X=ROWS, /, *args, n_components=2, **settings):
     """Fits with the constructor's `settings`; what fit itself takes is passed on to it."""
-    taken = {name: settings.pop(name) for name in ("target", "sample_weight", "validation") if name in settings}
+    taken = {name: settings.pop(name) for name in ("target", "condition", "sample_weight", "validation") if name in settings}
     return Autoencoder(n_components, **{"max_epochs": 1, "random_state": 0} | settings).fit(X, *args, **taken)
 
 
@@ -127,6 +127,11 @@ PARAMETERS = {
     "learning_rate": (lambda: fit(learning_rate=0), ValueError, ["learning_rate=0", "above zero"]),
     "learning_rate NaN": (lambda: fit(learning_rate=np.nan), ValueError, ["learning_rate=nan"]),
     "learning_rate text": (lambda: fit(learning_rate="fast"), ValueError, ["learning_rate='fast'", "'auto'"]),
+    "learning_rate true": (lambda: fit(learning_rate=True), ValueError, ["learning_rate=True", "above zero"]),
+    "random_state": (lambda: fit(random_state="luck"), ValueError, ["random_state='luck'", "whole number"]),
+    "random_state negative": (lambda: fit(random_state=-1), ValueError, ["random_state=-1", "RandomState"]),
+    "verbose": (lambda: fit(verbose="loud"), ValueError, ["verbose='loud'", "whole number"]),
+    "device of a wrong type": (lambda: fit(device=None), ValueError, ["device=None", "'auto'"]),
     "patience": (lambda: fit(patience=0), ValueError, ["patience=0", "1 or more"]),
     "patience for one sample": (lambda: fit(ROWS[:1], patience=2), ValueError, ["1 sample", "cannot be split", "patience"]),
     "validation": (lambda: fit(validation=1.5), ValueError, ["validation=1.5", "between 0 and 1"]),
@@ -147,12 +152,12 @@ PARAMETERS = {
     "a class for an instance": (lambda: fit(architecture=Dense), TypeError, ["architecture=Dense", "an instance", "Dense()"]),
     "activation": (lambda: fit(architecture=Dense(activation="swish")), ValueError, ["activation='swish'", "'silu'"]),
     "activation of the code": (lambda: fit(bottleneck=Plain("swish")), ValueError, ["activation='swish'", "'relu'"]),
-    "hidden": (lambda: fit(architecture=Dense(hidden=(8, 0))), ValueError, ["hidden=(8, 0)", "positive whole numbers"]),
-    "hidden fraction": (lambda: fit(architecture=Dense(hidden=8.5)), ValueError, ["hidden=8.5", "positive whole numbers"]),
+    "hidden": (lambda: fit(architecture=Dense(hidden=(8, 0))), ValueError, ["hidden=(8, 0)", "whole numbers of 1 or more"]),
+    "hidden fraction": (lambda: fit(architecture=Dense(hidden=8.5)), ValueError, ["hidden=8.5", "whole numbers of 1 or more"]),
     "hidden text": (lambda: fit(architecture=Dense(hidden="big")), ValueError, ["hidden='big'", "whole numbers"]),
     "layers": (lambda: fit(architecture=Dense(layers=-1)), ValueError, ["layers=-1"]),
     "layers fraction": (lambda: fit(architecture=Dense(layers=1.5)), ValueError, ["layers=1.5"]),
-    "channels": (lambda: fit(PICTURES, architecture=Conv((0,))), ValueError, ["channels=(0,)", "positive whole numbers"]),
+    "channels": (lambda: fit(PICTURES, architecture=Conv((0,))), ValueError, ["channels=(0,)", "whole numbers of 1 or more"]),
     "no stages": (lambda: fit(PICTURES, architecture=Conv(())), ValueError, ["channels=()"]),
     "even kernel": (lambda: fit(PICTURES, architecture=Conv(kernel=2)), ValueError, ["kernel=2", "odd"]),
     "down": (lambda: fit(PICTURES, architecture=Conv(down="jump")), ValueError, ["down='jump'", "'stride' or 'pool'"]),
@@ -166,11 +171,21 @@ PARAMETERS = {
     "noise": (lambda: fit(corruption=Noise(-1)), ValueError, ["std=-1", "zero or more"]),
     "noise NaN": (lambda: fit(corruption=Noise(np.nan)), ValueError, ["std=nan"]),
     "noise text": (lambda: fit(corruption=Noise("loud")), ValueError, ["std='loud'"]),
-    "optimizer": (lambda: fit(training=Training("sgd")), ValueError, ["optimizer='sgd'", "'muon', 'adam'"]),
+    "optimizer": (lambda: fit(training=Training("sgd")), ValueError, ["optimizer='sgd'", "'muon' or 'adam'"]),
     "schedule": (lambda: fit(training=Training(schedule="steps")), ValueError, ["schedule='steps'", "'linear'"]),
     "warmup": (lambda: fit(training=Training(warmup=1)), ValueError, ["warmup=1", "in [0, 1)"]),
     "weight_decay": (lambda: fit(training=Training(weight_decay=-1)), ValueError, ["weight_decay=-1", "zero or more"]),
     "training by name": (lambda: fit(training="adam"), TypeError, ["training='adam'", "Training(optimizer='adam')"]),
+    "a vamp prior with a condition": (
+        lambda: fit(bottleneck="gaussian", prior=Vamp(3), condition=np.arange(40) % 2), ValueError,
+        [r"Vamp\(components=3\)", "without a condition", "Leave prior away"],
+    ),
+    "JPEG of pixels beyond [0, 1]": (
+        lambda: fit(PICTURES - 100.0, kind="images", corruption=JPEG()), ValueError, ["JPEG()", "from 0 to 1", "scale='minmax'"],
+    ),
+    "more groups than samples": (
+        lambda: fit(prior=Mixture(50)), ValueError, ["Mixture(components=50)", "there are 40", "fewer components"],
+    ),
     "unknown parameter": (lambda: Autoencoder().set_params(n_latent=3), ValueError, ["n_latent", "n_components"]),
     "weights of another number": (lambda: fit(sample_weight=np.ones(5)), ValueError, ["sample_weight", "40", "(5,)"]),
     "a negative weight": (lambda: fit(sample_weight=np.full(40, -1.0)), ValueError, ["sample_weight", "zero or more"]),

@@ -132,6 +132,24 @@ def test_a_data_set_of_pictures_is_read_as_vectors_where_the_model_wants_them(tm
     assert np.load(tmp_path / "codes.npy").shape == (359, 3)
 
 
+def test_a_model_that_is_told_labels_is_told_those_of_the_data(tmp_path, capsys):
+    model = tmp_path / "m"
+    assert call("fit", "digits:test", "--preset", "conditional", "-n", 3, "--epochs", 1, "-o", model) == 0
+    assert call("encode", model, "digits:test", "-o", tmp_path / "codes.npy") == 0
+    assert call("decode", model, tmp_path / "codes.npy", "--condition", 7, "-o", tmp_path / "sevens.npy") == 0
+    assert call("reconstruct", model, "digits:test", "-o", tmp_path / "rebuilt.npy") == 0
+    labels, codes = datasets.load("digits:test")[1], np.load(tmp_path / "codes.npy")
+    known, rebuilt = isthmus.load(model), np.load(tmp_path / "rebuilt.npy")
+    np.testing.assert_array_equal(rebuilt, known.inverse_transform(codes, labels))
+    np.testing.assert_array_equal(np.load(tmp_path / "sevens.npy")[labels == 7], rebuilt[labels == 7])
+    assert call("report", model, "digits:test", "--train", "digits:test", "-o", tmp_path / "report.html") == 0
+    assert "<h2>New samples of each class</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    np.save(tmp_path / "x.npy", datasets.load("digits:test")[0])
+    capsys.readouterr()
+    assert call("report", model, tmp_path / "x.npy", "-o", tmp_path / "other.html") == 1
+    assert "has no labels to tell the network" in capsys.readouterr().err
+
+
 def test_debug_shows_the_traceback(tmp_path):
     with pytest.raises(FileNotFoundError):
         call("--debug", "fit", "nowhere", "-o", tmp_path / "m")

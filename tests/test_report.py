@@ -18,13 +18,29 @@ from isthmus.parts import Conv
 
 pytest.importorskip("matplotlib", reason="pages and plots need matplotlib: pip install 'isthmus[plot]'")
 
-OPTIONAL = {"New samples", "From one to another", "How the code is used", "Filters"}  # where the model has them
+OPTIONAL = {
+    "New samples",
+    "New samples of each class",
+    "From one to another",
+    "How the code is used",
+    "Filters",
+}  # where the model has them
+FREE = OPTIONAL - {"New samples of each class"}  # of models that are told no class
 SECTIONS = ["There and back", "Beside PCA", "Errors", "The map", "What each component does", "Training", "Layers"]
 
 
 def quick(X, n_components=4, **kwargs):
-    target = kwargs.pop("target", None)
-    return Autoencoder(n_components, max_epochs=1, random_state=0, **kwargs).fit(X, target=target)
+    taken = {name: kwargs.pop(name, None) for name in ("target", "condition")}
+    return Autoencoder(n_components, **{"max_epochs": 1, "random_state": 0} | kwargs).fit(X, **taken)
+
+
+def conditional(X, condition, **kwargs):
+    return quick(X, bottleneck="gaussian", condition=condition, **kwargs)
+
+
+def around(y):
+    """Two numbers for each label."""
+    return np.column_stack([np.cos(y), np.sin(y)])
 
 
 def coloured(images):
@@ -65,6 +81,25 @@ CASES = {
         images.reshape(100, -1) / 255,
         {},
     ),
+    "classes told": lambda images, y: (conditional(images, y), images, {"y": y, "condition": y}),
+    "classes told, without labels": lambda images, y: (conditional(images, y), images, {"condition": y}),
+    "classes told, with training data": lambda images, y: (
+        conditional(images[:70], y[:70]),
+        images[70:],
+        {"y": y[70:], "train": images[:70], "train_y": y[:70], "condition": y[70:], "train_condition": y[:70]},
+    ),
+    "classes of text told": lambda images, y: (
+        conditional(images.reshape(100, -1) / 255, y.astype(str)),
+        images.reshape(100, -1) / 255,
+        {"condition": y.astype(str)},
+    ),
+    "classes told, vectors as pictures": lambda images, y: (
+        conditional(images.reshape(100, -1) / 255, y),
+        images.reshape(100, -1) / 255,
+        {"y": y, "condition": y, "shape": (8, 8)},
+    ),
+    "classes told to a plain code": lambda images, y: (quick(images, condition=y), images, {"condition": y}),
+    "numbers told": lambda images, y: (conditional(images, around(y)), images, {"y": y, "condition": around(y)}),
     "two samples": lambda images, y: (quick(images), images[:2], {"y": y[:2]}),
 }
 
@@ -113,21 +148,49 @@ def test_every_model_and_data_gets_a_page(case, images, y, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "preset, expected",
+    "preset, told, expected",
     [
-        (lambda: presets.variational(4, architecture="dense", max_epochs=1), OPTIONAL),
-        (lambda: presets.topk(40, k=3, max_epochs=2), OPTIONAL - {"New samples"}),
-        (lambda: Autoencoder(4, prior="mixture", architecture=Conv((4,)), max_epochs=1), OPTIONAL - {"How the code is used"}),
-        (lambda: Autoencoder(4, architecture=Conv((4,), down="pool", up="unpool"), max_epochs=1), {"Filters"}),
+        (lambda: presets.variational(4, architecture="dense", max_epochs=1), None, FREE),
+        (lambda: presets.topk(40, k=3, max_epochs=2), None, FREE - {"New samples"}),
+        (lambda: Autoencoder(4, prior="mixture", architecture=Conv((4,)), max_epochs=1), None, FREE - {"How the code is used"}),
+        (lambda: Autoencoder(4, architecture=Conv((4,), down="pool", up="unpool"), max_epochs=1), None, {"Filters"}),
+        (lambda: presets.conditional(4, max_epochs=1), lambda y: y, OPTIONAL - {"New samples"}),
+        (lambda: presets.conditional(4, max_epochs=1), around, FREE),
     ],
 )
-def test_the_page_has_the_sections_that_the_model_has(preset, expected, images, tmp_path):
-    model = preset().set_params(kind="images", random_state=0).fit(images)
-    page = report.write(model, images[:30], tmp_path / "page.html").read_text(encoding="utf-8")
+def test_the_page_has_the_sections_that_the_model_has(preset, told, expected, images, y, tmp_path):
+    condition = None if told is None else told(y)
+    model = preset().set_params(kind="images", random_state=0).fit(images, condition=condition)
+    known = None if told is None else condition[:30]
+    page = report.write(model, images[:30], tmp_path / "page.html", condition=known).read_text(encoding="utf-8")
     assert set(re.findall("<h2>(.*?)</h2>", page)) - set(SECTIONS) == expected
     parser = Balanced()
     parser.feed(page)
     assert not parser.open and not parser.wrong
+
+
+def test_samples_of_each_class_are_those_that_the_model_draws(images, y, tmp_path):
+    model = conditional(images, y, n_components=2, max_epochs=300)
+    page = report.write(model, images, tmp_path / "page.html", condition=y).read_text(encoding="utf-8")
+    part = page[page.index("<h2>New samples of each class") : page.index("<h2>From one to another")]
+    assert re.findall('<div class="walk"[^>]*><b>(.)</b>', part) == list("0123456789")
+    new = [model.sample(7, condition=digit, random_state=0).reshape(7, -1) / 255.0 for digit in range(10)]
+    nearest = KNeighborsClassifier(1).fit(images.reshape(100, -1) / 255, y)
+    share = np.mean([nearest.predict(drawn) == digit for digit, drawn in enumerate(new)])
+    assert f"for {share:.0%} of these 70" in part and share > 0.5
+
+
+def test_a_model_with_a_condition_asks_for_it_by_name(images, y):
+    model = conditional(images, y)
+    with pytest.raises(ValueError, match=r"condition \(0, 1, 2.*Pass condition=, one for each of the 100"):
+        report.compare(model, images)
+    with pytest.raises(ValueError, match=r"Pass train_condition=, one for each of the 70"):
+        report.compare(model, images, condition=y, train=images[:70])
+    with pytest.raises(ValueError, match="without a condition"):
+        report.compare(quick(images), images, condition=y)
+    ours, _ = report.compare(model, images, condition=y)
+    back = model.reconstruct(images, condition=y)
+    assert ours["error"] == pytest.approx(np.square(back / 255 - images / 255).sum((1, 2)).mean(), rel=1e-4)
 
 
 def test_page_needs_nothing_but_itself(page):

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from .network import Choices, Network, block_size, in_blocks, initialise, listed
 from .parts import Code, Data, Noise
 from .parts.base import is_auto
 from .parts.random import key_of
+from .parts.ranges import Range, check_ranges, number, one_of, whole
 from .training import Run, Samples, Training, automatic_batch_size, automatic_epochs, automatic_noise, train, warn_of_collapse
 
 
@@ -42,8 +43,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli" or any `(output, target) -> (batch,)` in nats a sample. "auto" is bernoulli where
-        the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "ssim" (of pictures) or any `(output, target) -> (batch,)`, one number a sample.
+        "auto" is bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -259,7 +260,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
             return "bernoulli" if low >= 0 and high <= 1 else "squared"
-        least, most = getattr(loss_part(self.loss), "support", (-math.inf, math.inf))
+        loss = loss_part(self.loss)
+        loss.build(target.schema)  # which refuses what no scaling would cure
+        least, most = getattr(loss, "support", (-math.inf, math.inf))
         if low < least or high > most:
             raise ValueError(
                 f"loss={self.loss!r} needs data between {least:g} and {most:g}, but the target ranges from {low:.3g} to "
@@ -545,23 +548,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 # --------------------------------------------------------------------------------------------------- helpers
 
 
+RANGES = {
+    "n_components": whole("[1, inf)").also("auto", None),
+    "max_epochs": whole("[1, inf)").also("auto"),
+    "batch_size": whole("[1, inf)").also("auto"),
+    "learning_rate": number("(0, inf)").also("auto"),
+    "patience": whole("[1, inf)").also(None),
+    "device": Range(lambda value: isinstance(value, str | torch.device), ": 'cpu', 'cuda', 'mps' or 'auto' is expected."),
+    "dtype": one_of("float32", "float64"),
+    "random_state": Range(
+        lambda value: isinstance(value, np.random.RandomState) or whole("[0, 4294967295]").also(None).holds(value),
+        ": a whole number in [0, 4294967295] is expected, or a RandomState or None.",
+    ),
+    "verbose": whole("[0, inf)").also(True, False),
+}
+
+
 def check_parameters(model: Autoencoder) -> None:
     """Refuses constructor parameters out of range, by name, before anything is read or trained."""
-    whole = {"n_components": ("auto", None), "max_epochs": ("auto",), "batch_size": ("auto",), "patience": (None,)}
-    for name, others in whole.items():
-        value = getattr(model, name)
-        if not any(value is other or value == other for other in others) and not (
-            isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
-        ):
-            raise ValueError(f"{name}={value!r}: a whole number of 1 or more is expected, or {' or '.join(map(repr, others))}.")
-    rate = model.learning_rate
-    if not is_auto(rate) and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
-        raise ValueError(f"learning_rate={rate!r}: a number above zero is expected, or 'auto'.")
-    if model.dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype={model.dtype!r} is not known. Choose 'float32' or 'float64'.")
+    check_ranges(model, RANGES)
     if model.training is not None and not isinstance(model.training, Training):
         raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
-    (model.training or Training()).check()
+    (model.training or Training()).check_ranges()
 
 
 def checked_weight(sample_weight, count: int) -> np.ndarray:

@@ -54,7 +54,7 @@ def fit(
     preset: Preset | None = None,
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli"] = "auto",
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "ssim"] = "auto",
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Literal["auto", "vectors", "images"] = "auto",
     scale: Literal["auto", "none", "standard", "minmax"] = "auto",
@@ -100,11 +100,18 @@ def encode(model: Path, data: Data, *, output: Out, force: Force = False):
     target = free_file(output, (".npy",), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    write_file(target, fitted.transform(X))
+    write_file(target, fitted.transform(X, told_to(fitted, data)))
 
 
 @app.command
-def decode(model: Path, codes: Path, *, output: Out, force: Force = False):
+def decode(
+    model: Path,
+    codes: Path,
+    *,
+    output: Out,
+    condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
+    force: Force = False,
+):
     """Decode a .npy array of codes into a .npy array or, for images, into a folder of .png pictures."""
     fitted = loaded(model, only="decoder")
     target = free_output(output, fitted, force)
@@ -112,7 +119,7 @@ def decode(model: Path, codes: Path, *, output: Out, force: Force = False):
 
     if not codes.is_file():
         raise FileNotFoundError(f"{codes} does not exist. Give the .npy file that 'isthmus encode' wrote.")
-    write_result(target, fitted.inverse_transform(read_npy(codes)), None)
+    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None)
 
 
 @app.command
@@ -121,7 +128,7 @@ def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
     fitted = loaded(model)
     target = free_output(output, fitted, force)
     X, names, _ = opened(data, fitted.schema_.kind)
-    write_result(target, fitted.reconstruct(X), names)
+    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names)
 
 
 @app.command
@@ -140,10 +147,10 @@ def report(
     free_file(output, (".html",), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    y, train_X, train_y = labels_of(data), None, None
+    y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
-        train_X, train_y = opened(train, fitted.schema_.kind)[0], labels_of(train)
-    study = page.Study(fitted, X, y, train_X, train_y)
+        train_X, train_y, train_told = opened(train, fitted.schema_.kind)[0], labels_of(train), told_to(fitted, train)
+    study = page.Study(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
     page.write_study(study, output, overwrite=force)
     tell(study.rows, as_json, lambda: page.text_table(study.rows))
     note(f"Wrote {output}.")
@@ -175,7 +182,7 @@ def sample(
     target = free_file(output, (".png", ".npy"), force)
     fitted = loaded(model)
     if prior is not None:
-        fitted.fit_prior("mixture", opened(prior, fitted.schema_.kind)[0], condition_of(prior, fitted.condition_ is not None))
+        fitted.fit_prior("mixture", opened(prior, fitted.schema_.kind)[0], told_to(fitted, prior))
     write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), shape)
 
 
@@ -270,6 +277,11 @@ def condition_of(data: str, wanted: bool):
     if labels is None:
         raise ValueError(f"{data} has no labels to tell the network. Name a data set that has (mnist:train), or use Python.")
     return labels
+
+
+def told_to(model, data: str):
+    """What a model that was fitted with labels is told of the data."""
+    return condition_of(data, model.condition_ is not None)
 
 
 def label_of(model, text: str | None):

@@ -22,6 +22,13 @@ def table(head: list[str], rows: list[list[str]], name: str = "") -> str:
     return f'<div class="scroll"><table class="{name}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def columns_of(rows: list[str], head: str = "") -> str:
+    """Rows in two columns, which stand below each other where there is no room; `head` is put above each."""
+    half = -(-len(rows) // 2)
+    columns = "".join(f"<div>{head}{''.join(part)}</div>" for part in (rows[:half], rows[half:]) if part)
+    return f'<div class="two">{columns}</div>'
+
+
 def text(value) -> str:
     return html.escape(str(value))
 

@@ -161,8 +161,17 @@ def loss_part(loss):
 def check_combination(network: Network) -> None:
     """Refuses parts that make no sense together, with the cure; what a part alone can tell, it refuses itself."""
     network.objective.check(network)
+    penalties: list[Any] = list(network.penalties.values())
+    for penalty in penalties:
+        if hasattr(penalty, "check"):
+            penalty.check(network)
+    if network.prior is not None and network.architecture.side_paths:
+        raise ValueError(
+            f"prior={network.prior!r} draws codes, but {network.architecture!r} decodes with what its encoder saw, which a drawn "
+            "code does not have. Leave prior away, or use an architecture that decodes from the code alone (up='transpose')."
+        )
     posterior = getattr(network.bottleneck, "posterior", False)
-    for penalty in network.penalties.values():
+    for penalty in penalties:
         if getattr(penalty, "needs_posterior", False) and not posterior:
             raise ValueError(f"{penalty!r} needs a posterior, but bottleneck={network.bottleneck!r} has none. Use Gaussian().")
     if (posterior or isinstance(network.objective, ImportanceWeighted)) and not network.loss.likelihood:

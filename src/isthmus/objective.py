@@ -4,11 +4,11 @@ An objective is `forward(step) -> {name: term}`; a term is one number a sample, 
 """
 
 import math
-from numbers import Integral, Real
 
 import torch
 
 from .parts.base import Part, Step
+from .parts.ranges import number, whole
 
 
 class Objective(Part):
@@ -53,13 +53,13 @@ class ImportanceWeighted(Objective):
     ImportanceWeighted(draws=10)
     """
 
+    ranges = {"draws": whole("[1, inf)")}
+
     def __init__(self, draws=5):
         super().__init__()
         self.draws = draws
 
     def check(self, network):
-        if not isinstance(self.draws, Integral) or isinstance(self.draws, bool) or int(self.draws) < 1:
-            raise ValueError(f"ImportanceWeighted(draws={self.draws!r}): a whole number of 1 or more is expected.")
         if getattr(network.bottleneck, "beta", None) != 1:
             raise ValueError(
                 f"ImportanceWeighted bounds the likelihood, which needs bottleneck=Gaussian(beta=1), not {network.bottleneck!r}."
@@ -95,13 +95,13 @@ class RateDistortion(Objective):
     RateDistortion(slope=4.0)
     """
 
+    ranges = {"slope": number("(0, inf)")}
+
     def __init__(self, slope=1.0):
         super().__init__()
         self.slope = slope
 
     def check(self, network):
-        if not isinstance(self.slope, Real) or not 0 < float(self.slope) < math.inf:
-            raise ValueError(f"RateDistortion(slope={self.slope!r}): a number above zero is expected.")
         if not getattr(network.bottleneck, "posterior", False):
             raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian(), not {network.bottleneck!r}.")
 

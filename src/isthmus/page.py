@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA
 
 from . import __version__, plots
 from .information import layers
-from .ink import breakable, count, png, section, svg, table, text
-from .page_codes import filters_section, health_section, new_samples_section, ways_section
+from .ink import breakable, columns_of, count, png, section, svg, table, text
+from .page_codes import classes_section, filters_section, health_section, new_samples_section, ways_section
 from .study import COLUMNS, Study, accuracy, is_picture, numbers, refusal_to_decode, shown_columns, squared, unit_of, written
 
 
@@ -24,6 +24,7 @@ def page_of(study: Study, title: str | None) -> str:
         map_section(study),
         traversals_section(study),
         new_samples_section(study),
+        classes_section(study),
         ways_section(study),
         health_section(study),
         filters_section(study),
@@ -72,8 +73,16 @@ def headline(study: Study, title: str) -> str:
     }
     cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     through = f"{count(features, 'number')} through {study.codes.shape[1]:,}"
-    words = f"An autoencoder squeezes every sample of {through} and rebuilds it."
+    words = f"An autoencoder squeezes every sample of {through} and rebuilds it. {besides(study)}"
     return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+
+
+def besides(study: Study) -> str:
+    """What a model with a condition is told."""
+    if study.condition is None:
+        return ""
+    what = "its class" if study.classes is not None else count(study.condition.shape[1], "number") + " about it"
+    return f"Encoder and decoder are told {what} besides."
 
 
 def comparison_section(study: Study, rows: list[dict]) -> str:
@@ -81,7 +90,7 @@ def comparison_section(study: Study, rows: list[dict]) -> str:
     body = [[row["method"], *(cell(rows, row, name) for name in columns)] for row in rows]
     shown = table(["", *(COLUMNS[name][0] for name in columns)], body)
     notes = f'<p class="note">{" ".join(comparison_notes(study, columns))}</p>'
-    return section("Beside PCA", verdict(rows, len(study.codes)), shown, notes)
+    return section("Beside PCA", verdict(rows, len(study.codes), study.condition is not None), shown, notes)
 
 
 def comparison_notes(study: Study, columns: list[str]) -> list[str]:
@@ -93,6 +102,8 @@ def comparison_notes(study: Study, columns: list[str]) -> list[str]:
         notes.append(f"1-NN accuracy: how often the nearest code among the {where} samples has the right label.")
     if study.train_values is None:
         notes.append("PCA was fitted on these very samples, which flatters it, and they may have trained the model too.")
+    if study.condition is not None:
+        notes.append(f"{besides(study)} PCA is not, and a code need not hold what the decoder is told.")
     if refusal_to_decode(study):
         notes.append("The decoder also reads what the encoder left beside the code: the code is not all it has.")
     if study.own_target:
@@ -108,10 +119,10 @@ def cell(rows: list[dict], row: dict, name: str) -> str:
     return f'<b class="best">{written(row, name)}</b>' if best else written(row, name)
 
 
-def verdict(rows: list[dict], samples: int) -> str:
-    """The table in words, whoever wins."""
+def verdict(rows: list[dict], samples: int, told: bool = False) -> str:
+    """The table in words, whoever wins; `told`: the autoencoder knows a condition besides."""
     ours, theirs = rows
-    words = []
+    words, size = [], "as many numbers, and what it is told," if told else "as many numbers,"
     if ours["error"] is not None and theirs["error"]:
         ratio = ours["error"] / theirs["error"]
         if abs(ratio - 1) < 0.005:
@@ -119,7 +130,7 @@ def verdict(rows: list[dict], samples: int) -> str:
         elif ratio > 100:
             words.append("PCA rebuilds almost everything; the autoencoder does not.")
         elif ratio < 1:
-            words.append(f"With as many numbers, the autoencoder is left with {1 - ratio:.0%} less squared error than PCA.")
+            words.append(f"With {size} the autoencoder is left with {1 - ratio:.0%} less squared error than PCA.")
         else:
             words.append(f"PCA rebuilds better: the autoencoder's squared error is {ratio:.2f} times as large.")
     if ours["accuracy"] is not None:
@@ -352,26 +363,22 @@ def traversals_section(study: Study) -> str:
     heading, reason = "What each component does", refusal_to_decode(study)
     if reason is not None:
         return section(heading, f"This cannot be shown: {text(reason)}")
-    components = plots.most_active(study.model, study.codes)[:16]
+    components = plots.most_active(study.decoder, study.codes)[:16]
     moves = np.linspace(-2, 2, 7)
-    decoded = plots.walk(study.model, study.codes, components, moves)
+    decoded = plots.walk(study.decoder, study.codes, components, moves)
     lead = "Decodings of the mean code, with one component moved from −2 to +2 standard deviations and the others held. "
     lead += "Those that change most come first; component 0 is the first column of <code>transform</code>."
+    if study.condition is not None:
+        what = "the mean of the condition" if study.classes is None else label_text(study.decoder.condition)
+        lead += f" The decoder is told {what} here."
     if not is_picture(study):
         lead += " From −2 (orange) to +2 (blue)."
         drawn = [walk_lines(study, *pair) for pair in zip(components, decoded, strict=True)]
         return section(heading, lead, grid(study, drawn))
     images = [plots.pictures(row, study.limits, study.shape) for row in decoded]
     rows = [walk_pictures(component, row, moves) for component, row in zip(components, images, strict=True)]
-    return section(heading, lead, walk_columns(rows))
-
-
-def walk_columns(rows: list[str]) -> str:
-    """Two columns of rows, which stand below each other where there is no room."""
-    half = -(-len(rows) // 2)
     head = '<div class="walk head" aria-hidden="true"><b></b><span>−2</span><span>0</span><span>+2</span></div>'
-    columns = "".join(f"<div>{head}{''.join(part)}</div>" for part in (rows[:half], rows[half:]) if part)
-    return f'<div class="two">{columns}</div>'
+    return section(heading, lead, columns_of(rows, head))
 
 
 def walk_pictures(component: int, pictures, moves) -> str:

@@ -3,6 +3,8 @@
 Each gives the HTML of its section, or nothing where the model has none of it or the samples are no pictures.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
@@ -10,7 +12,7 @@ from torch import nn
 
 from . import plots
 from .data import as_array
-from .ink import png, section, svg
+from .ink import columns_of, png, section, svg, text
 from .study import Study, is_picture, numbers, refusal_to_decode
 
 
@@ -20,11 +22,11 @@ def shown(study: Study, values) -> np.ndarray:
 
 def new_samples_section(study: Study, most: int = 12) -> str:
     """New samples above the nearest of the data, so that one sees whether they are new."""
-    if not is_picture(study) or study.own_target or refusal_to_decode(study) is not None:
+    if not is_picture(study) or study.classes is not None:
         return ""
-    try:
-        new = as_array(study.model.sample(most, random_state=0))
-    except ValueError:  # no prior to draw from
+    told = None if study.condition is None else study.condition[np.linspace(0, len(study.condition) - 1, most).astype(int)]
+    new = drawn(study, most, told)
+    if new is None:
         return ""
     known, source = (study.X, study.values) if study.train_values is None else (study.train, study.train_values)
     distance, place = NearestNeighbors(n_neighbors=1).fit(source).kneighbors(numbers(new, study.model.schema_))
@@ -39,29 +41,87 @@ def new_samples_section(study: Study, most: int = 12) -> str:
     return section("New samples", lead, f'<div class="samples">{cells}</div>')
 
 
+def drawn(study: Study, count: int, condition):
+    """New samples; None where the model cannot draw any, or draws what is no sample of the data."""
+    if study.own_target or refusal_to_decode(study) is not None:
+        return None
+    try:
+        return as_array(study.model.sample(count, condition=condition, random_state=0))
+    except ValueError:  # no prior to draw from
+        return None
+
+
+def classes_section(study: Study, most: int = 20, count: int = 7) -> str:
+    """Samples that a model with a condition draws of each class, from the same codes."""
+    if study.classes is None or drawn(study, 1, study.classes[0]) is None:
+        return ""
+    classes = study.classes[:most]
+    new = [drawn(study, count, label) for label in classes]
+    right = share_of_class(study, classes, new)
+    lead = f"Each row was told its class; below one another are the same {count} codes, which the prior drew. The nearest known "
+    lead += f"sample is of the class that was told for {right:.0%} of these {len(classes) * count:,}."
+    if len(study.classes) > most:
+        lead += f" These are {most} of {len(study.classes):,} classes."
+    names = list(map(str, classes))
+    if not is_picture(study):
+        cells = [class_lines(study, *pair) for pair in zip(names, new, strict=True)]
+        return section("New samples of each class", lead, f'<div class="samples wide">{"".join(cells)}</div>')
+    room = f"grid-template-columns: {min(max(map(len, names)) + 2, 12)}ch repeat({count}, 1fr)"
+    rows = [class_pictures(study, *pair, room) for pair in zip(names, new, strict=True)]
+    return section("New samples of each class", lead, columns_of(rows))
+
+
+def share_of_class(study: Study, classes: list, new: list) -> float:
+    """How often the known sample nearest to a new one is of the class that was told."""
+    values: Any = study.values if study.train_values is None else study.train_values
+    labels: Any = study.condition if study.train_values is None else study.train_condition
+    nearest = NearestNeighbors(n_neighbors=1).fit(values)
+    places = [nearest.kneighbors(numbers(part, study.model.schema_), return_distance=False)[:, 0] for part in new]
+    return float(np.mean([labels[place] == label for label, place in zip(classes, places, strict=True)]))
+
+
+def class_pictures(study: Study, name: str, new, room: str) -> str:
+    images = "".join(png(picture, f"new sample {i} of class {name}") for i, picture in enumerate(shown(study, new)))
+    return f'<div class="walk" style="{room}"><b>{text(name)}</b>{images}</div>'
+
+
+def class_lines(study: Study, name: str, new) -> str:
+    def draw(figure):
+        ax = figure.subplots()
+        ax.plot(numbers(new, study.model.schema_).T, color=plots.OURS, linewidth=1, alpha=0.5)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        plots.bare(ax)
+
+    chart = svg(draw, 3.4, 2, f"New samples of class {name}, as lines")
+    return f"<figure>{chart}<figcaption><b>{text(name)}</b></figcaption></figure>"
+
+
 def ways_section(study: Study, ways: int = 6, steps: int = 7) -> str:
-    """Interpolations between samples, of different classes where there are any."""
+    """Interpolations between samples, of different classes where there are any; of one class where the decoder is told it."""
     if not is_picture(study) or study.own_target or refusal_to_decode(study) is not None or len(study.codes) < 2:
         return ""
     rows = []
     for a, b in pairs_of(study, ways):
         first, last = plots.dense(study.X[a : a + 1])[0], plots.dense(study.X[b : b + 1])[0]
-        way = shown(study, as_array(study.model.interpolate(first, last, steps)))
+        condition = None if study.condition is None else study.condition[a]
+        way = shown(study, as_array(study.model.interpolate(first, last, steps, condition)))
         images = "".join(png(picture, f"step {i} of {steps - 1}") for i, picture in enumerate(way))
         rows.append(f'<div class="walk"><b></b>{images}</div>')
-    half = -(-len(rows) // 2)
-    columns = "".join(f"<div>{''.join(part)}</div>" for part in (rows[:half], rows[half:]) if part)
+    if not rows:  # no two samples are told the same
+        return ""
     kind = "along a great circle, as suits codes of a normal prior" if posterior_of(study) else "along a straight line"
-    lead = f"Decodings on the way from one sample's code to another's, {kind}."
-    return section("From one to another", lead, f'<div class="two">{columns}</div>')
+    within = "" if study.condition is None else " of its class"
+    lead = f"Decodings on the way from one sample's code to another's{within}, {kind}."
+    return section("From one to another", lead, columns_of(rows))
 
 
 def pairs_of(study: Study, count: int) -> list[tuple[int, int]]:
-    """Pairs of places, drawn with a fixed seed; of different classes where there are classes."""
-    random, labels = np.random.default_rng(0), study.labels
+    """Pairs of places, drawn with a fixed seed: what the model is told is the same, else the class is another."""
+    random, labels, told = np.random.default_rng(0), study.labels, study.condition
     drawn = random.integers(len(study.codes), size=(50 * count, 2)).tolist()
-    apart = [(a, b) for a, b in drawn if a != b and (labels is None or labels[a] != labels[b])]
-    return apart[:count]
+    if told is not None:
+        return [(a, b) for a, b in drawn if a != b and np.array_equal(told[a], told[b])][:count]
+    return [(a, b) for a, b in drawn if a != b and (labels is None or labels[a] != labels[b])][:count]
 
 
 def posterior_of(study: Study) -> bool:
@@ -89,7 +149,7 @@ def health_section(study: Study) -> str:
 
 
 def posterior_section(study: Study) -> str:
-    mean, std = study.model.posterior(study.X)
+    mean, std = study.model.posterior(study.X, study.condition)
     kl = 0.5 * (np.square(mean) + np.square(std) - 2 * np.log(std) - 1).mean(0)
     order = np.argsort(-kl)
 
@@ -117,11 +177,12 @@ def filters_section(study: Study, most: int = 32) -> str:
     shape = schema.shape if schema.kind == "images" else None if study.own_target else study.shape
     if first is None or shape is None:
         return ""
-    weight = first.weight.detach().cpu()
+    weight, channels = first.weight.detach().cpu(), schema.shape[-1]  # behind these channels lie those of the condition
     if isinstance(first, nn.Conv2d):
-        filters = weight.mean(1)
-    elif weight.shape[1] == int(np.prod(shape)):
-        filters = weight.reshape(len(weight), *shape[:2], -1).mean(-1)
+        filters = weight[:, :channels].mean(1)
+    elif weight.shape[1] == int(np.prod(network.inlet.shape)):
+        own = weight.reshape(len(weight), *network.inlet.shape)[..., :channels]
+        filters = own.reshape(len(weight), *shape[:2], -1).mean(-1)
     else:
         return ""
     strongest = filters.flatten(1).norm(dim=1).argsort(descending=True)[:most]

@@ -16,7 +16,7 @@ from .study import COLUMNS, Study, shown_columns, written
 __all__ = ["Study", "compare", "require_matplotlib", "summary", "text_table", "write", "write_study"]
 
 
-def compare(model, X, y=None, train=None, train_y=None, *, target=None) -> list[dict]:
+def compare(model, X, y=None, train=None, train_y=None, *, target=None, condition=None, train_condition=None) -> list[dict]:
     """The model beside PCA with as many components, on `X`.
 
     Parameters
@@ -26,6 +26,7 @@ def compare(model, X, y=None, train=None, train_y=None, *, target=None) -> list[
     y : (n_samples,), default None; classes, for the accuracy of the codes
     train, train_y : default None; what the model was trained on. PCA is fitted on it, else on X itself
     target : default X; what must come out, for a model that was fitted with a target
+    condition, train_condition : default None; what a model that was fitted with a condition is told of `X` and of `train`
 
     Returns
     -------
@@ -43,12 +44,13 @@ def compare(model, X, y=None, train=None, train_y=None, *, target=None) -> list[
     >>> [row["method"] for row in compare(model, X)]
     ['autoencoder', 'PCA, fitted on these very data']
     """
-    return Study(model, X, y, train, train_y, target).rows
+    return Study(model, X, y, train, train_y, target, condition=condition, train_condition=train_condition).rows
 
 
 def write(
-    model, X, path, *, y=None, train=None, train_y=None, target=None, title=None, shape=None, map_model=None, overwrite=False
-) -> Path:
+    model, X, path, *, y=None, train=None, train_y=None, target=None, condition=None, train_condition=None, title=None,
+    shape=None, map_model=None, overwrite=False,
+) -> Path:  # fmt: skip
     """Writes a page about `model` on `X` to `path`, one HTML file that needs nothing else; the rest as for `compare`.
 
     Parameters
@@ -61,7 +63,8 @@ def write(
     >>> write(model, X, folder / "page.html", title="Digits", shape=(8, 8)).name
     'page.html'
     """
-    return write_study(Study(model, X, y, train, train_y, target, shape, map_model), path, title, overwrite)
+    study = Study(model, X, y, train, train_y, target, shape, map_model, condition, train_condition)
+    return write_study(study, path, title, overwrite)
 
 
 def write_study(study: "Study", path, title=None, overwrite=False) -> Path:

@@ -24,14 +24,21 @@ class Study:
     `values` are samples as (n, features); what begins with `train` is None where no training data were given.
     """
 
-    def __init__(self, model, X, y=None, train=None, train_y=None, target=None, shape=None, map_model=None):
+    def __init__(
+        self, model, X, y=None, train=None, train_y=None, target=None, shape=None, map_model=None, condition=None,
+        train_condition=None,
+    ):  # fmt: skip
         self.model, self.map_model, self.shape = model, map_model, shape  # shape: of a vector that is a picture
         self.X = opened(X, model.schema_)
         self.train = None if train is None else opened(train, model.schema_)
         self.own_target = model.target_schema_ is not model.schema_
         self.target = None if target is None else opened(target, model.target_schema_)
-        self.values = numbers(self.X, model.schema_)
-        self.train_values = None if self.train is None else numbers(self.train, model.schema_)
+        self.values: Any = numbers(self.X, model.schema_)
+        self.train_values: Any = None if self.train is None else numbers(self.train, model.schema_)
+        self.condition: Any = told(model, condition, len(self.values), "condition")
+        self.train_condition: Any = None
+        if self.train_values is not None:
+            self.train_condition = told(model, train_condition, len(self.train_values), "train_condition")
         self.labels: Any = None if y is None else checked_labels(y, len(self.values), "y")
         self.train_labels: Any = None
         if y is not None and self.train_values is not None and train_y is not None:
@@ -43,11 +50,11 @@ class Study:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        return as_array(self.model.transform(self.X))
+        return as_array(self.model.transform(self.X, self.condition))
 
     @cached_property
     def train_codes(self):
-        return None if self.train is None else as_array(self.model.transform(self.train))
+        return None if self.train is None else as_array(self.model.transform(self.train, self.train_condition))
 
     @cached_property
     def map_codes(self) -> tuple[np.ndarray, Any]:
@@ -60,7 +67,22 @@ class Study:
     @cached_property
     def outputs(self) -> np.ndarray:
         """What comes out, in the form of the data."""
-        return as_array(self.model.reconstruct(self.X))
+        return as_array(self.model.reconstruct(self.X, self.condition))
+
+    @cached_property
+    def decoder(self) -> "Decoder":
+        """What decodes codes that belong to no sample; it is told the commonest class, or the mean of the numbers."""
+        if self.condition is None:
+            return Decoder(self.model, None)
+        if self.classes is None:
+            return Decoder(self.model, self.condition.mean(0))
+        found, count = np.unique(self.condition, return_counts=True)
+        return Decoder(self.model, found[count.argmax()])
+
+    @property
+    def classes(self) -> list | None:
+        """The classes that the model can be told; None where it is told nothing, or numbers."""
+        return None if self.condition is None else self.model.condition_.classes
 
     @cached_property
     def originals(self) -> np.ndarray:
@@ -102,6 +124,27 @@ class Study:
     def limits(self) -> tuple[float, float]:
         """What is black and white in pictures that come out."""
         return plots.limits_of(self.outputs if self.errors is None else self.originals)
+
+
+class Decoder:
+    """A model that decodes, told the same `condition` whatever the code."""
+
+    def __init__(self, model, condition):
+        self.model, self.condition = model, condition
+
+    def inverse_transform(self, codes):
+        return self.model.inverse_transform(codes, self.condition)
+
+
+def told(model, condition, count: int, name: str) -> Any:
+    """The condition as an array; None where the model knows none."""
+    if model.condition_ is None and condition is None:
+        return None
+    if model.condition_ is not None and condition is None:
+        raise ValueError(
+            f"This model was fitted with a condition ({model.condition_}). Pass {name}=, one for each of the {count} samples."
+        )
+    return as_array(condition)
 
 
 def opened(X, schema):
@@ -183,7 +226,7 @@ def accuracy(study: Study, points, train_points=None) -> float | None:
 def refusal_to_decode(study: Study) -> str | None:
     """Why the model cannot decode a bare code; None where it can."""
     try:
-        study.model.inverse_transform(study.codes[:1])
+        study.decoder.inverse_transform(study.codes[:1])
     except ValueError as error:
         return str(error)
     return None

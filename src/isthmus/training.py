@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import torch
@@ -21,8 +20,8 @@ from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Data, Parameters, Step, is_auto
 from .parts.random import Random, key_of
+from .parts.ranges import number, one_of, pair
 
-SCHEDULES = ("linear", "cosine", "constant")
 _RATES = {"muon": 4e-2, "adam": 1e-3}  # the learning rates that "auto" stands for
 
 
@@ -45,6 +44,15 @@ class Training(Parameters):
         for Muon and nothing for Adam.
     """
 
+    ranges = {
+        "optimizer": one_of(*OPTIMIZERS),
+        "schedule": one_of("linear", "cosine", "constant"),
+        "warmup": number("[0, 1)"),
+        "momentum": number("[0, 1)"),
+        "betas": pair("[0, 1)"),
+        "weight_decay": number("[0, inf)").also("auto"),
+    }
+
     def __init__(self, optimizer="muon", schedule="linear", warmup=0.0, momentum=0.9, betas=(0.9, 0.99), weight_decay="auto"):
         self.optimizer = optimizer
         self.schedule = schedule
@@ -52,21 +60,6 @@ class Training(Parameters):
         self.momentum = momentum
         self.betas = betas
         self.weight_decay = weight_decay
-
-    def check(self) -> None:
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"Training({name}={getattr(self, name)!r}): choose one of {', '.join(map(repr, known))}.")
-        betas = self.betas if isinstance(self.betas, tuple | list) and len(self.betas) == 2 else (None,)
-        shares = [("warmup", self.warmup), ("momentum", self.momentum), *(("betas", beta) for beta in betas)]
-        for name, value in shares:
-            if not isinstance(value, Real) or not 0 <= float(value) < 1:
-                raise ValueError(
-                    f"Training({name}={getattr(self, name)!r}): {'two numbers' if name == 'betas' else 'a number'} in [0, 1)."
-                )
-        decay = self.weight_decay
-        if not is_auto(decay) and not (isinstance(decay, Real) and float(decay) >= 0):
-            raise ValueError(f"Training(weight_decay={decay!r}): zero or more is expected, or 'auto'.")
 
     @property
     def default_rate(self) -> float:

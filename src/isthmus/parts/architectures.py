@@ -14,7 +14,6 @@ of its modules belong to the encoder and which to the decoder.
 
 import math
 from itertools import pairwise
-from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from .base import Code, Part, is_auto
 from .layers import bias_of, dropped, linear_from, through_dropped
+from .ranges import flag, listed, number, numbers, odd, one_of, whole, wholes
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
@@ -32,20 +32,7 @@ ACTIVATIONS = {
 
 def activation_of(name: str | None) -> nn.Module:
     """The activation with that name; None is linear."""
-    if name is None:
-        return nn.Identity()
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation={name!r} is not known. Choose one of {', '.join(map(repr, ACTIVATIONS))}, or None.")
-    return ACTIVATIONS[name]()
-
-
-def whole_numbers(name: str, values) -> tuple[int, ...]:
-    """`values`, an int or several, as a tuple; refuses what is not a positive whole number."""
-    listed = tuple(values) if isinstance(values, list | tuple) else (values,)
-    if not all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) > 0 for v in listed):
-        example = "2" if name == "layers" else "(128, 64)"
-        raise ValueError(f"{name}={values!r}: positive whole numbers are expected, such as {name}={example}.")
-    return tuple(map(int, listed))
+    return nn.Identity() if name is None else ACTIVATIONS[name]()
 
 
 # ------------------------------------------------------------------------------------------------------ dense
@@ -82,6 +69,15 @@ class Dense(Part):
 
     side_paths = False
     halves = {"encoder": ("encoder",), "decoder": ("decoder", "head")}
+    ranges = {
+        "hidden": wholes("[1, inf)", "hidden=(128, 64)").also("auto"),
+        "layers": whole("[1, inf)"),
+        "activation": one_of(*ACTIVATIONS, None),
+        "bypass": flag(),
+        "dropout": numbers("[0, 1)"),
+        "dropped": one_of("units", "connections"),
+        "unit_norm": flag(),
+    }
 
     def __init__(self, hidden="auto", layers=2, activation="silu", bypass=True, dropout=0.0, dropped="units", unit_norm=False):
         super().__init__()
@@ -158,19 +154,16 @@ class Dense(Part):
     def _shares(self) -> tuple[float, ...]:
         """What is dropped of each hidden layer of the encoder."""
         given = self.dropout if isinstance(self.dropout, list | tuple) else (self.dropout,) * len(self.widths)
-        if len(given) != len(self.widths) or not all(isinstance(s, Real) and 0 <= float(s) < 1 for s in given):
+        if len(given) != len(self.widths):
             raise ValueError(
-                f"dropout={self.dropout!r}: a share in [0, 1) is expected, or one for each of the {len(self.widths)} hidden "
-                "layers."
+                f"Dense(dropout={self.dropout!r}): a share in [0, 1) is expected, or one for each of the {len(self.widths)} "
+                "hidden layers."
             )
-        if self.dropped not in ("units", "connections"):
-            raise ValueError(f"dropped={self.dropped!r} is not known. Choose 'units' or 'connections'.")
         return tuple(map(float, given))
 
     def _widths(self, width: int, n_components: int | None) -> tuple[int, ...]:
         if not is_auto(self.hidden):
-            return whole_numbers("hidden", self.hidden)
-        whole_numbers("layers", self.layers)
+            return tuple(map(int, listed(self.hidden)))
         return taper(n_components or max(width // 10, 1), self.layers)
 
     def _layers(self, widths) -> nn.Sequential:
@@ -240,6 +233,14 @@ class Conv(Part):
     """
 
     halves = {"encoder": ("encoder",), "decoder": ("decoder", "widen")}
+    ranges = {
+        "channels": wholes("[1, inf)", "channels=(32, 64)").also("auto"),
+        "kernel": odd("[1, inf)"),
+        "down": one_of("stride", "pool"),
+        "up": one_of("transpose", "upsample", "unpool"),
+        "activation": one_of(*ACTIVATIONS, None),
+        "dropout": number("[0, 1)"),
+    }
 
     def __init__(self, channels="auto", kernel=3, down="stride", up="transpose", activation="silu", dropout=0.0):
         super().__init__()
@@ -318,8 +319,8 @@ class Conv(Part):
     def _channels(self, space) -> tuple[int, ...]:
         if not is_auto(self.channels):
             if self.channels in ((), []):
-                raise ValueError("channels=(): at least one stage is expected, such as channels=(32, 64).")
-            return whole_numbers("channels", self.channels)
+                raise ValueError("Conv(channels=()): at least one stage is expected, such as channels=(32, 64).")
+            return tuple(map(int, listed(self.channels)))
         stages = max(1, min(4, int(math.log2(max(min(space) / 4, 1)) + 0.5)))
         return tuple(min(32 * 2**i, 128) for i in range(stages))
 
@@ -329,16 +330,8 @@ class Conv(Part):
                 f"Conv needs samples with one to three space axes and channels, but a sample has shape {tuple(input_shape)} "
                 "with none. Use architecture='dense', or give images (kind='images')."
             )
-        if self.down not in ("pool", "stride"):
-            raise ValueError(f"down={self.down!r} is not known. Choose 'stride' or 'pool'.")
-        if self.up not in ("unpool", "upsample", "transpose"):
-            raise ValueError(f"up={self.up!r} is not known. Choose 'transpose', 'upsample' or 'unpool'.")
         if self.up == "unpool" and self.down != "pool":
             raise ValueError("up='unpool' puts maxima back in their places, which only down='pool' remembers. Set down='pool'.")
-        if not isinstance(self.dropout, Real) or not 0 <= float(self.dropout) < 1:
-            raise ValueError(f"dropout={self.dropout!r}: a share in [0, 1) is expected.")
-        if not isinstance(self.kernel, Integral) or int(self.kernel) < 1 or int(self.kernel) % 2 == 0:
-            raise ValueError(f"kernel={self.kernel!r}: an odd positive width is expected, so that the size is kept.")
 
 
 # ---------------------------------------------------------------------------------------------- your own networks

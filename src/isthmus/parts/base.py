@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .random import Random
+from .ranges import Range, check_ranges
 
 # ---------------------------------------------------------------------------------------------------- records
 
@@ -66,6 +67,11 @@ class Code:
 
 class Parameters:
     """scikit-learn's `get_params` and `set_params` for any object whose constructor only stores its arguments."""
+
+    ranges: Mapping[str, Range] = {}  # what the parameters may be
+
+    def check_ranges(self) -> None:
+        check_ranges(self, self.ranges, type(self).__name__)
 
     @classmethod
     def _names(cls) -> list[str]:
@@ -130,11 +136,12 @@ def part_of(value, table: Mapping[str, type], role: str):
     if isinstance(value, str):
         if value not in table:
             raise ValueError(f"{role}={value!r} is not known. {choice}")
-        return table[value]()
+        value = table[value]()
     if isinstance(value, type):
         raise TypeError(f"{role}={value.__name__} is a class. Pass an instance: {role}={value.__name__}().")
     if not isinstance(value, Part):
         raise TypeError(f"{role}={value!r} is no part. {choice}")
+    value.check_ranges()
     return copy.deepcopy(value)
 
 

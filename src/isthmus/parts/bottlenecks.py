@@ -11,16 +11,15 @@ A bottleneck offers
     from_index(index) -> z, entries, index_shape                           if codes are entries of a codebook
 """
 
-from numbers import Real
-
 import torch
 from torch import nn
 
-from .architectures import activation_of
+from .architectures import ACTIVATIONS, activation_of
 from .base import Code, Part
 from .gaussian import Gaussian
 from .layers import bias_of, dropped, linear_from
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
+from .ranges import number, one_of
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 
 
@@ -46,6 +45,7 @@ class Plain(Part):
     limits = False  # nothing but the number of components limits the code
     reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
+    ranges = {"activation": one_of(*ACTIVATIONS, None), "dropout": number("[0, 1)")}
 
     def __init__(self, activation=None, dropout=0.0):
         super().__init__()
@@ -53,8 +53,6 @@ class Plain(Part):
         self.dropout = dropout
 
     def build(self, hidden_shape, n_components):
-        if not isinstance(self.dropout, Real) or not 0 <= float(self.dropout) < 1:
-            raise ValueError(f"Plain(dropout={self.dropout!r}): a share in [0, 1) is expected.")
         self.act = activation_of(self.activation)
         self.linear: nn.Module = nn.Identity()
         if n_components is not None:

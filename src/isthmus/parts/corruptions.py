@@ -7,7 +7,6 @@ damage; `look(rows)`, where there is one, sees the training samples once.
 
 import io
 import math
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .base import Data, Part
+from .layers import kornia_needed
 from .random import Random
+from .ranges import number, whole, word
 
 
 class Corruption(Part):
@@ -34,24 +35,15 @@ class Corruption(Part):
     on_images = False
 
     def check(self) -> None:
-        """Refuses parameters out of range."""
+        """Refuses parameters that do not go together."""
+        if getattr(self, "least", 0) > getattr(self, "most", 0):
+            raise ValueError(f"{self!r}: least={self.least!r} is above most={self.most!r}. Exchange them.")
 
     def forward(self, data: Data, random: Random) -> Data:
         return data.replace(self.damage(data.values, random))
 
     def damage(self, values: Tensor, random: Random) -> Tensor:
         raise NotImplementedError
-
-    def _number(self, name: str, low: float, high: float = math.inf) -> None:
-        """Refuses a parameter that is no number in [low, high)."""
-        value = getattr(self, name)
-        if not isinstance(value, Real) or not low <= float(value) < high:
-            span = (
-                f"a number of {'zero' if low == 0 else format(low, 'g')} or more"
-                if high == math.inf
-                else f"a number in [{low:g}, {high:g})"
-            )
-            raise ValueError(f"{type(self).__name__}({name}={value!r}): {span} is expected.")
 
 
 class Noise(Corruption):
@@ -70,12 +62,11 @@ class Noise(Corruption):
     torch.Size([2, 3])
     """
 
+    ranges = {"std": number("[0, inf)")}
+
     def __init__(self, std=0.3):
         super().__init__()
         self.std = std
-
-    def check(self):
-        self._number("std", 0)
 
     def damage(self, values, random):
         return values + self.std * random.normal_like(values)
@@ -94,16 +85,13 @@ class SaltPepper(Corruption):
     tensor(0.5000)
     """
 
+    ranges = {"share": number("[0, 1)"), "low": number("(-inf, inf)"), "high": number("(-inf, inf)")}
+
     def __init__(self, share=0.1, low=0.0, high=1.0):
         super().__init__()
         self.share = share
         self.low = low
         self.high = high
-
-    def check(self):
-        self._number("share", 0, 1)
-        for name in ("low", "high"):
-            self._number(name, -math.inf)
 
     def damage(self, values, random):
         chance = per_place(values, random)
@@ -125,12 +113,11 @@ class Mask(Corruption):
     tensor(0.5000)
     """
 
+    ranges = {"share": number("[0, 1)")}
+
     def __init__(self, share=0.25):
         super().__init__()
         self.share = share
-
-    def check(self):
-        self._number("share", 0, 1)
 
     def damage(self, values, random):
         return values * (random.uniform_like(values) >= self.share)
@@ -150,12 +137,11 @@ class Drop(Corruption):
     True
     """
 
+    ranges = {"share": number("[0, 1)")}
+
     def __init__(self, share=0.25):
         super().__init__()
         self.share = share
-
-    def check(self):
-        self._number("share", 0, 1)
 
     def damage(self, values, random):
         return values * (per_place(values, random) >= self.share)
@@ -178,16 +164,13 @@ class Swap(Corruption):
     tensor([[  1., 100.,   5.,   5.]])
     """
 
+    ranges = {"share": number("[0, 1)"), "pool": whole("[1, inf)")}
+
     def __init__(self, share=0.15, pool=4096):
         super().__init__()
         self.share = share
         self.pool = pool
         self.others: Tensor | None = None
-
-    def check(self):
-        self._number("share", 0, 1)
-        if not isinstance(self.pool, Integral) or int(self.pool) < 1:
-            raise ValueError(f"Swap(pool={self.pool!r}): a whole number of 1 or more is expected.")
 
     def look(self, values: Tensor) -> None:
         """Keeps up to `pool` of the training samples, evenly spaced."""
@@ -219,18 +202,13 @@ class Holes(Corruption):
     """
 
     on_images = True
+    ranges = {"count": whole("[1, inf)"), "size": number("(0, 1)"), "fill": number("(-inf, inf)")}
 
     def __init__(self, count=1, size=0.4, fill=0.0):
         super().__init__()
         self.count = count
         self.size = size
         self.fill = fill
-
-    def check(self):
-        self._number("size", 1e-9, 1)
-        self._number("fill", -math.inf)
-        if not isinstance(self.count, Integral) or int(self.count) < 1:
-            raise ValueError(f"Holes(count={self.count!r}): a whole number of 1 or more is expected.")
 
     def damage(self, values, random):
         inside = [spans(length, self.size, self.count, random) for length in values.shape[1:3]]  # (batch, count, length)
@@ -274,6 +252,7 @@ class Blur(Corruption):
     """
 
     on_images = True
+    ranges = {"least": number("[0.001, inf)"), "most": number("[0.001, inf)")}
 
     def __init__(self, least=0.5, most=2.0):
         super().__init__()
@@ -281,8 +260,7 @@ class Blur(Corruption):
         self.most = most
 
     def check(self):
-        self._number("least", 1e-3)
-        self._number("most", self.least)
+        super().check()
         self._filters()
 
     def damage(self, values, random):
@@ -294,10 +272,8 @@ class Blur(Corruption):
 
     @staticmethod
     def _filters():
-        try:
+        with kornia_needed("Blur"):
             import kornia.filters
-        except ImportError as error:
-            raise ImportError('Blur needs kornia, which is not installed. Install it: pip install "isthmus[image]"') from error
         return kornia.filters
 
 
@@ -313,13 +289,11 @@ class Downscale(Corruption):
     """
 
     on_images = True
+    ranges = {"factor": number("(1, inf)")}
 
     def __init__(self, factor=2.0):
         super().__init__()
         self.factor = factor
-
-    def check(self):
-        self._number("factor", 1 + 1e-9)
 
     def damage(self, values, random):
         x, size = values.movedim(-1, 1), values.shape[1:3]
@@ -339,6 +313,7 @@ class JPEG(Corruption):
     """
 
     on_images = True
+    ranges = {"least": whole("[1, 95]"), "most": whole("[1, 95]")}
 
     def __init__(self, least=10, most=50):
         super().__init__()
@@ -350,13 +325,14 @@ class JPEG(Corruption):
         if schema.shape[-1] not in (1, 3):
             raise ValueError(f"JPEG() needs pictures of one or three channels; these have {schema.shape[-1]}.")
 
-    def check(self):
-        for name in ("least", "most"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or not 1 <= int(value) <= 95 or self.least > self.most:
-                raise ValueError(
-                    f"JPEG(least={self.least!r}, most={self.most!r}): whole numbers from 1 to 95 are expected, least first."
-                )
+    def look(self, values: Tensor) -> None:
+        """Refuses pixels that a JPEG cannot hold."""
+        low, high = float(values.min()), float(values.max())
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"JPEG() writes pixels from 0 to 1, but these range from {low:.3g} to {high:.3g} as they reach the network. "
+                "Scale them: scale='minmax'."
+            )
 
     def damage(self, values, random):
         quality = self.least + (random.uniform((1,)) * (self.most - self.least + 1)).long().flatten()
@@ -389,6 +365,13 @@ class Watermark(Corruption):
     """
 
     on_images = True
+    ranges = {
+        "text": word(),
+        "size": number("(0, 1]"),
+        "least": number("[0, 1]"),
+        "most": number("[0, 1]"),
+        "colour": number("(-inf, inf)"),
+    }
 
     def __init__(self, text="isthmus", size=0.6, least=0.3, most=0.7, colour=1.0):
         super().__init__()
@@ -398,14 +381,6 @@ class Watermark(Corruption):
         self.most = most
         self.colour = colour
         self.marks: dict[tuple, Tensor] = {}  # the word as drawn, by the picture's size
-
-    def check(self):
-        if not isinstance(self.text, str) or not self.text.strip():
-            raise ValueError(f"Watermark(text={self.text!r}): a word is expected.")
-        self._number("size", 1e-3, 1 + 1e-9)
-        self._number("least", 0, 1 + 1e-9)
-        self._number("most", self.least, 1 + 1e-9)
-        self._number("colour", -math.inf)
 
     def damage(self, values, random):
         height, width = values.shape[1:3]
@@ -456,17 +431,19 @@ class Warp(Corruption):
 
     on_images = True
 
+    ranges = {
+        "turn": number("[0, 180]"),
+        "shift": number("[0, 1)"),
+        "zoom": number("[0, 1)"),
+        "shear": number("[0, 1)"),
+    }
+
     def __init__(self, turn=15.0, shift=0.1, zoom=0.1, shear=0.1):
         super().__init__()
         self.turn = turn
         self.shift = shift
         self.zoom = zoom
         self.shear = shear
-
-    def check(self):
-        self._number("turn", 0.0, 180.0 + 1e-9)
-        for name in ("shift", "zoom", "shear"):
-            self._number(name, 0.0, 1.0)
 
     def damage(self, values, random):
         maps = self.maps(2 * random.uniform((6,), values.dtype) - 1)

@@ -1,13 +1,13 @@
 """The variational bottleneck: a sample becomes a Gaussian over codes instead of one code."""
 
 import math
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
 from .base import Code, Part, Step
 from .layers import bias_of, linear_from
+from .ranges import number
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -59,14 +59,13 @@ class Gaussian(Part):
     reads_source = True
     posterior = True  # its codes have a mean and a standard deviation
     halves = {"encoder": ("mean", "logvar"), "decoder": ()}
+    ranges = {"beta": number("[0, inf)")}
 
     def __init__(self, beta=1.0):
         super().__init__()
         self.beta = beta
 
     def build(self, hidden_shape, n_components):
-        if not isinstance(self.beta, Real) or not 0 <= float(self.beta) < math.inf:
-            raise ValueError(f"Gaussian(beta={self.beta!r}): a number of zero or more is expected.")
         if n_components is None:
             raise ValueError("Gaussian makes two vectors, but n_components=None keeps a map. Set n_components.")
         self.mean, self.logvar = (linear_from(hidden_shape, n_components) for _ in range(2))

@@ -1,6 +1,7 @@
 """Layers that several parts are made of."""
 
 import math
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -60,3 +61,12 @@ def through_dropped(linear: nn.Linear, x: Tensor, share: float, random) -> Tenso
     """A linear map without some of its connections, the same for the whole batch (Wan et al. 2013, "DropConnect")."""
     kept = random.shared(tuple(linear.weight.shape), x.dtype) >= share
     return F.linear(x, linear.weight * kept / (1 - share), linear.bias)
+
+
+@contextmanager
+def kornia_needed(part: str):
+    """Around an import of kornia: where it is missing, the command that installs it is named."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f'{part} needs kornia, which is not installed. Install it: pip install "isthmus[image]"') from error

@@ -2,13 +2,14 @@
 
 A penalty is `forward(step) -> (batch,) or ()`, in nats, already weighted. It may offer
     build(code_shape)              makes weights of its own
+    check(network)                 refuses a network that it makes no sense for
     reads_activations = True       then `step.activations` holds the encoder's hidden activations, first to last
     opponent(step) -> (batch,)     what a network of the penalty's own minimises, with an optimiser of its own (a game)
     after(step)                    updates buffers
 """
 
 import math
-from numbers import Real
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,13 +20,8 @@ from .architectures import Dense
 from .base import Data, Part, Step
 from .bottlenecks import Plain
 from .gaussian import Gaussian, log_normal
-from .sparse import L1, KLSparse, at_least_zero, kl_to_share
-
-
-def weighed(penalty: Part) -> None:
-    """Refuses a weight below zero."""
-    at_least_zero(type(penalty).__name__, "weight", penalty.weight)
-
+from .ranges import listed, number, one_of, whole, wholes
+from .sparse import L1, KLSparse, kl_to_share
 
 # ------------------------------------------------------------------------------------------------- contractive
 
@@ -53,16 +49,13 @@ class Contractive(Part):
     Contractive(weight=0.5, method='stochastic')
     """
 
+    ranges = {"weight": number("[0, inf)"), "method": one_of("exact", "stochastic"), "scaled": one_of(True, False)}
+
     def __init__(self, weight=0.1, method="exact", scaled=False):
         super().__init__()
         self.weight = weight
         self.method = method
         self.scaled = scaled
-
-    def build(self, code_shape):
-        weighed(self)
-        if self.method not in ("exact", "stochastic"):
-            raise ValueError(f"Contractive(method={self.method!r}) is not known. Choose 'exact' or 'stochastic'.")
 
     def forward(self, step: Step) -> Tensor:
         squared = jacobian_norm if self.method == "exact" else estimated_jacobian_norm
@@ -181,6 +174,12 @@ class Sparsity(Part):
     """
 
     reads_activations = True
+    ranges = {
+        "layer": whole("(-inf, inf)"),
+        "kind": one_of("l1", "kl"),
+        "weight": number("[0, inf)"),
+        "target": number("(0, 1)"),
+    }
 
     def __init__(self, layer=-1, kind="l1", weight=0.1, target=0.05):
         super().__init__()
@@ -189,12 +188,14 @@ class Sparsity(Part):
         self.weight = weight
         self.target = target
 
-    def build(self, code_shape):
-        weighed(self)
-        if self.kind not in ("l1", "kl"):
-            raise ValueError(f"Sparsity(kind={self.kind!r}) is not known. Choose 'l1' or 'kl'.")
-        if not isinstance(self.target, Real) or not 0 < float(self.target) < 1:
-            raise ValueError(f"Sparsity(target={self.target!r}): a share between 0 and 1 is expected, such as 0.05.")
+    def check(self, network) -> None:
+        """Refuses an activation whose mean is no share."""
+        activation = getattr(network.architecture, "activation", "sigmoid")
+        if self.kind == "kl" and activation != "sigmoid":
+            raise ValueError(
+                f"Sparsity(kind='kl') reads activity as a share in (0, 1), but the hidden layers have activation={activation!r}. "
+                "Use Dense(activation='sigmoid'), or kind='l1'."
+            )
 
     def forward(self, step: Step) -> Tensor:
         step.code  # noqa: B018  the activations are noted while the code is made
@@ -230,12 +231,11 @@ class MMD(Part):
 
     holds_to_normal = True  # so that codes may be drawn from N(0, I)
 
+    ranges = {"weight": number("[0, inf)")}
+
     def __init__(self, weight=10.0):
         super().__init__()
         self.weight = weight
-
-    def build(self, code_shape):
-        weighed(self)
 
     def forward(self, step: Step) -> Tensor:
         z = step.code.z.flatten(1)
@@ -277,12 +277,11 @@ class TotalCorrelation(Part):
 
     needs_posterior = True
 
+    ranges = {"weight": number("[0, inf)")}
+
     def __init__(self, weight=5.0):
         super().__init__()
         self.weight = weight
-
-    def build(self, code_shape):
-        weighed(self)
 
     def forward(self, step: Step) -> Tensor:
         z, mean, logvar = step.code.z, step.code.extra["mean"], step.code.extra["logvar"]
@@ -312,15 +311,16 @@ class Adversary(Part):
 
     holds_to_normal = True  # so that codes may be drawn from N(0, I)
 
+    ranges = {"weight": number("[0, inf)"), "hidden": wholes("[1, inf)", "hidden=(128, 128)")}
+
     def __init__(self, weight=1.0, hidden=(128, 128)):
         super().__init__()
         self.weight = weight
         self.hidden = hidden
 
     def build(self, code_shape):
-        weighed(self)
-        widths = (math.prod(code_shape), *self.hidden)
-        layers = [m for a, b in zip(widths, self.hidden, strict=False) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+        widths = (math.prod(code_shape), *listed(self.hidden))
+        layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
         self.discriminator = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def opponents(self):
@@ -351,12 +351,11 @@ class CodeNorm(Part):
     CodeNorm(weight=0.1)
     """
 
+    ranges = {"weight": number("[0, inf)")}
+
     def __init__(self, weight=0.01):
         super().__init__()
         self.weight = weight
-
-    def build(self, code_shape):
-        weighed(self)
 
     def forward(self, step: Step) -> Tensor:
         return self.weight * 0.5 * step.code.z.flatten(1).square().sum(1)

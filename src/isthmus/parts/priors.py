@@ -10,7 +10,6 @@ A prior offers
 """
 
 import math
-from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from .base import Data, Part
 from .gaussian import log_normal
 from .random import Random
+from .ranges import whole
 
 
 class Prior(Part):
@@ -34,11 +34,6 @@ class Prior(Part):
 
     def look(self, values: Tensor) -> None:
         """Nothing to see."""
-
-    def _whole(self, name: str) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-            raise ValueError(f"{type(self).__name__}({name}={value!r}): a whole number of 1 or more is expected.")
 
 
 class Normal(Prior):
@@ -80,6 +75,7 @@ class Mixture(Prior):
     weights: Tensor
     means: Tensor
     roots: Tensor
+    ranges = {"components": whole("[1, inf)"), "random_state": whole("[0, 4294967295]")}
 
     def __init__(self, components=10, random_state=0):
         super().__init__()
@@ -88,16 +84,21 @@ class Mixture(Prior):
 
     def build(self, network):
         super().build(network)
-        self._whole("components")
         self.register_buffer("weights", torch.zeros(self.components))
         self.register_buffer("means", torch.zeros(self.components, self.size))
         self.register_buffer("roots", torch.zeros(self.components, self.size, self.size))  # Cholesky factors of the covariances
 
+    def look(self, values):
+        if len(values) < self.components:
+            raise ValueError(
+                f"Mixture(components={self.components}) needs at least as many samples, but there are {len(values)}. Set fewer "
+                "components."
+            )
+
     def fit(self, codes):
         from sklearn.mixture import GaussianMixture
 
-        if len(codes) < self.components:
-            raise ValueError(f"Mixture(components={self.components}) needs at least as many samples, but there are {len(codes)}.")
+        self.look(codes)
         found = GaussianMixture(self.components, random_state=self.random_state, reg_covar=1e-5)
         found.fit(codes.flatten(1).double().cpu().numpy())
         self.weights.copy_(torch.from_numpy(found.weights_))
@@ -133,6 +134,7 @@ class Vamp(Prior):
     """
 
     trained = True
+    ranges = {"components": whole("[1, inf)")}
 
     def __init__(self, components=100):
         super().__init__()
@@ -140,7 +142,8 @@ class Vamp(Prior):
 
     def build(self, network):
         super().build(network)
-        self._whole("components")
+        if network.condition:
+            raise ValueError(f"{self!r} is made of inputs without a condition, but the model is told one. Leave prior away.")
         if not getattr(network.bottleneck, "posterior", False):
             raise ValueError(f"{self!r} is made of posteriors, but bottleneck={network.bottleneck!r} has none. Use Gaussian().")
         self.inputs = nn.Parameter(torch.zeros(self.components, *network.inlet.shape))
@@ -178,6 +181,8 @@ class Autoregressive(Prior):
     Autoregressive(width=64)
     """
 
+    ranges = {"width": whole("[1, inf)"), "epochs": whole("[1, inf)")}
+
     def __init__(self, width=128, epochs=10):
         super().__init__()
         self.width = width
@@ -185,8 +190,6 @@ class Autoregressive(Prior):
 
     def build(self, network):
         super().build(network)
-        self._whole("width")
-        self._whole("epochs")
         if not hasattr(network.bottleneck, "from_index"):
             raise ValueError(
                 f"{self!r} reads indices, but bottleneck={network.bottleneck!r} makes none. Use VectorQuantized(), "

@@ -1,13 +1,15 @@
 """Quantised bottlenecks: the code is made of entries of a codebook, so that whole numbers can stand for it."""
 
 import math
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
 from .base import Code, Part, Step
 from .layers import linear_from
+from .ranges import number, whole, wholes
+
+_MOST_ENTRIES = 2**24  # of a grid: each is counted
 
 
 class Quantized(Part):
@@ -100,6 +102,13 @@ class VectorQuantized(Quantized):
     count: Tensor
     total: Tensor
     levels = 1
+    ranges = {
+        "codebook_size": whole("[2, inf)"),
+        "dim": whole("[1, inf)").also(None),
+        "commitment": number("[0, inf)"),
+        "decay": number("[0, 1)"),
+        "least_use": number("[0, 1)"),
+    }
 
     @property
     def levels_apart(self):
@@ -114,24 +123,11 @@ class VectorQuantized(Quantized):
         self.least_use = least_use
 
     def build(self, hidden_shape, n_components):
-        self.check()
         code_shape = self.build_vectors(hidden_shape, n_components, self.dim, self.codebook_size)
         self.register_buffer("codebook", torch.zeros(self.levels, self.codebook_size, self.width))
         self.register_buffer("count", torch.zeros(self.levels, self.codebook_size))  # moving average of each entry's use
         self.register_buffer("total", torch.zeros(self.levels, self.codebook_size, self.width))  # and of its vectors' sum
         return code_shape
-
-    def check(self) -> None:
-        for name in ("codebook_size", *(() if self.dim is None else ("dim",))):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < (2 if name == "codebook_size" else 1):
-                raise ValueError(
-                    f"{type(self).__name__}({name}={value!r}): a whole number of {1 + (name != 'dim')} or more is expected."
-                )
-        for name, most in (("commitment", math.inf), ("decay", 1.0), ("least_use", 1.0)):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 <= float(value) < most:
-                raise ValueError(f"{type(self).__name__}({name}={value!r}): a number in [0, {most:g}) is expected.")
 
     def forward(self, hidden, random=None) -> Code:
         vectors = self.vectors(hidden)  # (batch, *places, dim)
@@ -211,14 +207,11 @@ class ResidualQuantized(VectorQuantized):
     ((8,), torch.Size([5, 1, 3]))
     """
 
+    ranges = VectorQuantized.ranges | {"levels": whole("[1, inf)")}
+
     def __init__(self, levels=4, codebook_size=256, dim=None, commitment=0.25, decay=0.98, least_use=0.1):
         super().__init__(codebook_size, dim, commitment, decay, least_use)
         self.levels = levels
-
-    def check(self) -> None:
-        super().check()
-        if not isinstance(self.levels, Integral) or isinstance(self.levels, bool) or int(self.levels) < 1:
-            raise ValueError(f"ResidualQuantized(levels={self.levels!r}): a whole number of 1 or more is expected.")
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
@@ -248,6 +241,7 @@ class FiniteScalar(Quantized):
 
     counts: Tensor
     place: Tensor
+    ranges = {"levels": wholes("[2, inf)", "levels=(8, 6, 5)")}
 
     def __init__(self, levels=(8, 6, 5)):
         super().__init__()
@@ -255,8 +249,11 @@ class FiniteScalar(Quantized):
 
     def build(self, hidden_shape, n_components):
         levels = tuple(self.levels) if isinstance(self.levels, list | tuple) else (self.levels,)
-        if not levels or not all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 2 for n in levels):
-            raise ValueError(f"FiniteScalar(levels={self.levels!r}): whole numbers of 2 or more are expected, such as (8, 6, 5).")
+        if not levels or math.prod(levels) > _MOST_ENTRIES:
+            raise ValueError(
+                f"FiniteScalar(levels={self.levels!r}) makes a grid of {math.prod(levels) if levels else 0:,} entries; 2 to "
+                f"{_MOST_ENTRIES:,} are expected. Set other levels, such as (8, 6, 5)."
+            )
         code_shape = self.build_vectors(hidden_shape, n_components, len(levels), math.prod(levels))
         counts = torch.tensor(levels)
         self.register_buffer("counts", counts, persistent=False)  # levels of each number of a vector

@@ -1,14 +1,14 @@
 """Sparse bottlenecks: few units of the code speak at a time, so there may be more of them than the input has numbers."""
 
 import math
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
-from .architectures import activation_of
+from .architectures import ACTIVATIONS, activation_of
 from .base import Code, Part, Step
 from .layers import linear_from
+from .ranges import number, one_of, whole
 
 
 def kl_to_share(share: Tensor, target: float) -> Tensor:
@@ -52,7 +52,7 @@ class SparseBottleneck(Part):
         return code_shape
 
     def check(self, n_components) -> None:
-        """Refuses parameters out of range."""
+        """Refuses parameters that do not go with the number of units."""
 
     def active(self, z: Tensor) -> Tensor:
         """Which units of every code count as active."""
@@ -92,13 +92,12 @@ class L1(SparseBottleneck):
     ((128,), torch.Size([5]))
     """
 
+    ranges = {"weight": number("[0, inf)"), "activation": one_of(*ACTIVATIONS, None)}
+
     def __init__(self, weight=0.03, activation="relu"):
         super().__init__()
         self.weight = weight
         self.activation = activation
-
-    def check(self, n_components):
-        at_least_zero("L1", "weight", self.weight)
 
     def forward(self, hidden, random=None) -> Code:
         z = self.act(self.linear(hidden))
@@ -123,16 +122,12 @@ class KLSparse(SparseBottleneck):
     """
 
     activation = "sigmoid"
+    ranges = {"target": number("(0, 1)"), "weight": number("[0, inf)")}
 
     def __init__(self, target=0.05, weight=3.0):
         super().__init__()
         self.target = target
         self.weight = weight
-
-    def check(self, n_components):
-        if not isinstance(self.target, Real) or not 0 < float(self.target) < 1:
-            raise ValueError(f"KLSparse(target={self.target!r}): a share between 0 and 1 is expected, such as 0.05.")
-        at_least_zero("KLSparse", "weight", self.weight)
 
     def forward(self, hidden, random=None) -> Code:
         z = self.act(self.linear(hidden))
@@ -163,6 +158,8 @@ class TopK(SparseBottleneck):
     ((128,), torch.Size([5, 128]))
     """
 
+    ranges = {"k": whole("[1, inf)"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
+
     def __init__(self, k=32, spare=64, weight=1 / 32):
         super().__init__()
         self.k = k
@@ -171,15 +168,10 @@ class TopK(SparseBottleneck):
 
     def check(self, n_components):
         name = type(self).__name__
-        for parameter in ("k", "spare"):
-            value = getattr(self, parameter)
-            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-                raise ValueError(f"{name}({parameter}={value!r}): a whole number of 1 or more is expected.")
         if n_components is None:
             raise ValueError(f"{name} chooses among the units of a vector, but n_components=None keeps a map. Set n_components.")
         if self.k > n_components:
             raise ValueError(f"{name}(k={self.k}) cannot keep {self.k} of {n_components} units. Set k to n_components or less.")
-        at_least_zero(name, "weight", self.weight)
 
     def forward(self, hidden, random=None) -> Code:
         before = self.linear(hidden)  # (batch, n_components)
@@ -231,6 +223,7 @@ class BatchTopK(TopK):
 
     threshold: Tensor
     averaged: Tensor
+    ranges = TopK.ranges | {"decay": number("[0, 1)")}
 
     def __init__(self, k=32, spare=64, weight=1 / 32, decay=0.99):
         super().__init__(k, spare, weight)
@@ -240,11 +233,6 @@ class BatchTopK(TopK):
         self.register_buffer("threshold", torch.zeros(()))
         self.register_buffer("averaged", torch.zeros(()))  # total weight of the average so far, which corrects its start
         return super().build(hidden_shape, n_components)
-
-    def check(self, n_components):
-        super().check(n_components)
-        if not isinstance(self.decay, Real) or not 0 <= float(self.decay) < 1:
-            raise ValueError(f"BatchTopK(decay={self.decay!r}): a number in [0, 1) is expected.")
 
     def forward(self, hidden, random=None) -> Code:
         before = self.linear(hidden)
@@ -285,6 +273,13 @@ class JumpReLU(SparseBottleneck):
     ((128,), torch.Size([5]))
     """
 
+    ranges = {
+        "weight": number("[0, inf)"),
+        "l0": number("(0, inf)").also(None),
+        "threshold": number("(0, inf)"),
+        "bandwidth": number("(0, inf)"),
+    }
+
     def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.1):
         super().__init__()
         self.weight = weight
@@ -298,10 +293,8 @@ class JumpReLU(SparseBottleneck):
         return code_shape
 
     def check(self, n_components):
-        at_least_zero("JumpReLU", "weight", self.weight)
-        for name in ("threshold", "bandwidth", *(() if self.l0 is None else ("l0",))):
-            if not isinstance(getattr(self, name), Real) or not float(getattr(self, name)) > 0:
-                raise ValueError(f"JumpReLU({name}={getattr(self, name)!r}): a number above zero is expected.")
+        if self.l0 is not None and n_components is not None and self.l0 > n_components:
+            raise ValueError(f"JumpReLU(l0={self.l0}) cannot have {self.l0} of {n_components} units speak. Set l0 below that.")
 
     def forward(self, hidden, random=None) -> Code:
         before, threshold = self.act(self.linear(hidden)), self.log_threshold.exp()
@@ -346,8 +339,3 @@ class SoftStep(torch.autograd.Function):
     def backward(ctx, gradient):
         x, threshold = ctx.saved_tensors
         return None, (-near(x, threshold, ctx.bandwidth) / ctx.bandwidth * gradient).sum(0), None
-
-
-def at_least_zero(part: str, name: str, value) -> None:
-    if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-        raise ValueError(f"{part}({name}={value!r}): a number of zero or more is expected.")
