@@ -1,4 +1,4 @@
-"""Benchmarks: one module a table, runs logged as JSON, RESULTS.md written from the logs.
+"""Benchmarks: one module a table, runs logged as JSON, RESULTS.md and docs/variants.md written from the logs.
 
 python -m benchmarks NAME [--quick] [--seeds N]       from the root of the repository
 python -m benchmarks results

@@ -1,4 +1,4 @@
-"""Runs one table and appends what it measured to its log; `results` writes RESULTS.md from all logs.
+"""Runs one table and appends what it measured to its log; `results` writes RESULTS.md and docs/variants.md from all logs.
 
     python -m benchmarks linear_pca                 in full; a JSON line a row goes to benchmarks/logs/linear_pca.jsonl
     python -m benchmarks linear_pca --quick         on little data, to see that it runs; logged only with --logs
@@ -14,7 +14,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from . import TABLES, results
+from . import TABLES, results, variants
 from .data import MissingData
 from .record import Row, append, facts_of_run
 
@@ -22,7 +22,7 @@ from .record import Row, append, facts_of_run
 def main(arguments=None) -> None:
     options = parse(arguments)
     if options.name == "results":
-        print(f"wrote {results.write(options.logs)}")
+        print(f"wrote {results.write(options.logs)} and {variants.write(options.logs)}")
         return
     table = import_module(f".{options.name}", __package__)
     options.seeds = range(1 if options.quick else options.seeds or getattr(table, "SEEDS", 1))

@@ -5,14 +5,3 @@ rebuild upright, whole digits from warped ones (turned, shifted, stretched, slan
 "100 labels": ten a digit, mean of five draws that are the same for all models and seeds. "60,000 labels": the code's hidden map
 and all labels. "untrained": the same network with its first weights. Strengths of the regressions were chosen on training digits.
 """
-
-import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-from isthmus import Autoencoder
-from isthmus.parts import Conv, Mask, Warp
-
-from .data import checksum, digits_of
-from .record import Row, Watch

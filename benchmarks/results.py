@@ -19,10 +19,14 @@ COLUMNS = ("row", "measured", "unit", "seeds", "beside it", "goal", "verdict", "
 
 def write(logs: Path) -> Path:
     """RESULTS.md beside the folder of the logs."""
-    sections = [section(name, newest(read(logs / f"{name}.jsonl"))) for name in TABLES]
     path = logs.parent / "RESULTS.md"
-    path.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
+    path.write_text(text(logs), encoding="utf-8")
     return path
+
+
+def text(logs: Path) -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(section(name, newest(read(logs / f"{name}.jsonl"))) for name in TABLES)])
 
 
 def read(path: Path) -> list[dict]:
@@ -45,10 +49,14 @@ def section(name: str, rows: dict[str, list[dict]]) -> str:
     lines = [f"## {title.rstrip('.')}", text.strip()]
     if not rows:
         return "\n\n".join([*lines, f"Not run yet: `python -m benchmarks {name}`.", ""])
-    table = [COLUMNS, ("---",) * len(COLUMNS), *(cells(row, group) for row, group in rows.items())]
-    lines.append("\n".join(f"| {' | '.join(line)} |" for line in table))
+    lines.append(table(COLUMNS, [cells(row, group) for row, group in rows.items()]))
     lines.append(footnote([record for group in rows.values() for record in group]))
     return "\n\n".join([*lines, ""])
+
+
+def table(columns: tuple[str, ...], lines: list[tuple]) -> str:
+    """A table of Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (columns, ("---",) * len(columns), *lines))
 
 
 def cells(row: str, group: list[dict]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from isthmus import presets
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -27,6 +29,7 @@ def test_a_run_is_logged_and_becomes_a_table(tmp_path):
     lines = (tmp_path / "logs" / "blobs.jsonl").read_text().splitlines()
     fields = {"benchmark", "row", "settings", "seed", "value", "unit", "goal", "baseline", "versions", "machine", "cost", "data"}
     assert all(fields < json.loads(line).keys() for line in lines)
+    assert (tmp_path / "variants.md").exists()
     text = (tmp_path / "RESULTS.md").read_text()
     assert "| error against PCA" in text and "Not run yet: `python -m benchmarks hinton`" in text
     assert socket.gethostname() not in "".join(lines) and str(Path.home()) not in "".join(lines)
@@ -62,3 +65,68 @@ def test_the_newest_run_of_a_row_counts():
 
     old, new = [record(1, date="2026-01-01"), record(2, date="2026-01-01")], [record(3, date="2026-01-02")]
     assert results.newest([*old, *new, record(4, row="another")])["a row"] == new
+
+
+# ------------------------------------------------------------------------------------- what is written from the logs
+
+
+@pytest.fixture
+def logs():
+    folder = ROOT / "benchmarks" / "logs"
+    if not folder.is_dir():
+        pytest.skip("the logs are in the repository, and not in a source distribution")
+    return folder
+
+
+def test_results_are_what_the_logs_say(logs):
+    from benchmarks import results
+
+    assert (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8") == results.text(logs)
+
+
+def test_the_variants_are_what_code_tests_and_logs_say(logs):
+    from benchmarks import variants
+
+    page = variants.text(presets.PRESETS, variants.laws_of(variants.TESTS), variants.facts_of(logs))
+    assert (ROOT / "docs" / "variants.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_every_preset_has_a_law_of_its_own(name):
+    from benchmarks import variants
+
+    assert variants.laws_of(variants.TESTS).get(name)
+
+
+def test_laws_are_marked_with_names_of_presets():
+    from benchmarks import variants
+
+    assert set(variants.laws_of(variants.TESTS)) <= {variants.EVERY, *presets.PRESETS}
+
+
+def test_laws_are_found_by_their_mark_and_shown_as_words(tmp_path):
+    from benchmarks import variants
+
+    code = '@pytest.mark.slow\n@pytest.mark.law_of("topk", "vq")\n@pytest.mark.parametrize("k", K)\ndef test_few_speak(k): ...\n'
+    (tmp_path / "test_a.py").write_text(code + "def test_another(): ...\n")
+    link = f"[few speak](../{tmp_path.name}/test_a.py)"
+    assert variants.laws_of(tmp_path) == {"topk": [link], "vq": [link]}
+
+
+def test_facts_go_to_the_preset_that_their_row_begins_with(tmp_path):
+    from benchmarks import TABLES, variants
+
+    rows = [
+        record(3.0, {"at_most": 2.0}, row="topk, L0 = 8: error", baseline={"PCA": 4.0}),
+        record(1.0, {"at_most": 2.0}, row="topk: seconds"),
+        record(7.0, row="vq: bytes"),
+        record(1.0, row="digits, k = 2"),
+    ]
+    (tmp_path / f"{TABLES[0]}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    facts = variants.facts_of(tmp_path)
+    where = f"[{TABLES[0]}](../benchmarks/{TABLES[0]}.py)"
+    assert facts["topk"][0] == ("L0 = 8: error", "3", "s", "1", "PCA 4", "≤ 2", "**missed** by 50.0%", where)
+    assert list(facts) == ["topk", "vq"] and [line[0] for line in facts["topk"]] == ["L0 = 8: error", "seconds"]
+    page = variants.text(presets.PRESETS, {}, facts)
+    assert "| 1 missed, 1 met |" in page and "| 1 reported |" in page and "| " + " | ".join(facts["topk"][0]) + " |" in page
+    assert page.count("No fact measured yet.") == len(presets.PRESETS) - 2

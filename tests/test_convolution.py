@@ -38,6 +38,7 @@ def maps(space, low, high) -> torch.Tensor:
 # ---------------------------------------------------------------------------------------------------- pooling
 
 
+@pytest.mark.law_of("convolutional")
 @pytest.mark.parametrize("low, high", [(0, 3), (-3, 0), (1, 2), (-99, 99)], ids=["ties", "negative", "all equal", "wide"])
 @pytest.mark.parametrize("space", SPACES, ids=str)
 def test_unpool_of_pool_keeps_the_first_maximum_of_every_window_in_place(space, low, high):
@@ -82,6 +83,7 @@ def built(space, kernel, **kwargs):
     return encoder, decoder
 
 
+@pytest.mark.law_of("convolutional")
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("space", [(9,), (8, 6), (7, 5), (5, 4, 6)], ids=str)
 def test_transposed_convolution_is_the_adjoint_of_the_convolution(space, kernel):
@@ -122,6 +124,7 @@ def test_worked_example_from_five_to_three_to_padded_seven_to_five():
 # ------------------------------------------------------------------------------------------------------ sizes
 
 
+@pytest.mark.law_of("convolutional")
 @pytest.mark.parametrize("channels", [(), (1,), (3,)], ids=["grey", "one channel", "colour"])
 @pytest.mark.parametrize("size", [(28, 27), (33, 17), (4, 1)], ids=str)
 @pytest.mark.parametrize("down, up", WAYS)
@@ -146,6 +149,7 @@ def test_one_and_three_axes_of_space_come_back_in_exactly_their_size(down, up, s
     assert conv.decode(Code(hidden, side=side)).shape == (3, *shape)
 
 
+@pytest.mark.law_of("convolutional")
 @pytest.mark.parametrize("size", [(28, 27), (33, 17)], ids=str)
 @pytest.mark.parametrize("down, up", WAYS)
 def test_natural_code_is_a_map_that_is_halved_by_every_stage(down, up, size):

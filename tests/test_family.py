@@ -106,9 +106,20 @@ def total(step: Step) -> float:
     return sum(float(step.mean(term).detach()) for term in step.network.objective(step).values())
 
 
+@pytest.fixture(scope="module")
+def stretched():
+    """800 rows of six columns with known variances 4, 2.25, 1, ..., turned at random."""
+    random = np.random.default_rng(0)
+    turn = np.linalg.qr(random.normal(size=(6, 6)))[0]
+    white = np.linalg.qr(random.normal(size=(800, 6)) - 0.0)[0]
+    white = (white - white.mean(0)) * np.sqrt(800)
+    return white * np.sqrt([4, 2.25, 1, 0.3, 0.2, 0.1]) @ turn
+
+
 # --------------------------------------------------------------------------------------------- of every variant
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_trainable_or_averaged_tensor_changes_within_20_steps(name, after_20_steps, monkeypatch):
     trained = after_20_steps(name).network_.state_dict()
@@ -119,6 +130,7 @@ def test_every_trainable_or_averaged_tensor_changes_within_20_steps(name, after_
     assert not [key for key in first if torch.equal(first[key], trained[key])]
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_code_is_deterministic_and_keeps_no_company_outside_training(name, after_20_steps):
     model = after_20_steps(name)
@@ -128,6 +140,7 @@ def test_the_code_is_deterministic_and_keeps_no_company_outside_training(name, a
     np.testing.assert_array_equal(codes[7:9], model.transform(X[7:9], **told(name, slice(7, 9))))
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_save_and_load_give_equal_numbers(name, after_20_steps, tmp_path):
     model = after_20_steps(name)
@@ -143,6 +156,7 @@ def test_save_and_load_give_equal_numbers(name, after_20_steps, tmp_path):
         np.testing.assert_array_equal(again.sample(3, random_state=0), model.sample(3, random_state=0))
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_clone_and_repr_round_trip(name):
     model = VARIANTS[name]
@@ -150,6 +164,7 @@ def test_clone_and_repr_round_trip(name):
     assert repr(clone(model)) == repr(model) == repr(eval(repr(model), names))
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("size", [1, 7, 24])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_any_batch_size_trains(name, size):
@@ -161,6 +176,7 @@ def test_any_batch_size_trains(name, size):
     assert math.isfinite(model.history_[-1]["objective"])
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in UNBIASED])
 def test_a_batch_repeated_twice_has_the_same_objective(name, after_20_steps):
     model = after_20_steps(name)
@@ -168,6 +184,7 @@ def test_a_batch_repeated_twice_has_the_same_objective(name, after_20_steps):
     assert total(step_of(model, twice)) == pytest.approx(total(step_of(model, once)), rel=1e-5)
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_terms_a_sample_do_not_depend_on_the_batch(name, after_20_steps):
     if name in ("batch_topk", "connections"):
@@ -180,6 +197,7 @@ def test_terms_a_sample_do_not_depend_on_the_batch(name, after_20_steps):
             torch.testing.assert_close(whole[::2], part, rtol=1e-4, atol=1e-5, msg=lambda text, term=term: f"{term}: {text}")
 
 
+@pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", [name for name, model in VARIANTS.items() if name in presets.PRESETS])
 def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
     model = fit(name, batch_size=32, max_epochs=40)
@@ -200,6 +218,7 @@ def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
     torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
 
 
+@pytest.mark.law_of("variational")
 def test_the_scale_of_squared_is_learnt_where_there_is_a_posterior_and_nowhere_else():
     with_posterior, without = fit("variational", loss="squared", max_epochs=1), fit("dense", loss="squared", max_epochs=1)
     assert isinstance(with_posterior.network_.loss.log_scale, torch.nn.Parameter)
@@ -262,25 +281,107 @@ def test_without_kornia_the_way_to_get_it_is_named(module, settings, monkeypatch
         composed(architecture=Conv((4,)), **settings).fit(PICTURES)
 
 
+# ------------------------------------------------------------------------------------- linear, in closed form
+
+LINEAR = {"architecture": Dense((), activation=None), "loss": "squared", "scale": "none", "dtype": "float64", "random_state": 0}
+
+
+@pytest.mark.law_of("dense", "deep")
+@pytest.mark.parametrize("name, settings", [("dense", {}), ("deep", {"layers": 3})])
+def test_dense_layers_without_an_activation_end_at_the_error_of_pca(name, settings, stretched):
+    """However many there are: of a product of matrices, the plane of PCA is the only minimum (Baldi & Hornik 1989)."""
+    model = presets.PRESETS[name](
+        2, **settings, activation=None, loss="squared", scale="none", corruption=None, batch_size=100, max_epochs=15,
+        random_state=0, training=Training(momentum=0.95, weight_decay=0.0),
+    ).fit(stretched)  # fmt: skip
+    pca = PCA(2).fit(stretched)
+    best = np.square(stretched - pca.inverse_transform(pca.transform(stretched))).sum()
+    assert best * (1 - 1e-6) <= np.square(stretched - model.reconstruct(stretched)).sum() <= 1.01 * best
+
+
+def wiener(covariance, std: float):
+    """What rebuilds x best from x + std * eps, of all matrices."""
+    return covariance @ np.linalg.inv(covariance + std**2 * np.eye(len(covariance)))
+
+
+def regression_on_what_is_left(covariance, share: float):
+    """What rebuilds x best from x * b with b ~ Bernoulli(1 - share), of all matrices."""
+    kept = 1 - share
+    seen = kept**2 * covariance + kept * share * np.diag(np.diag(covariance))
+    return kept * covariance @ np.linalg.inv(seen)
+
+
+@pytest.mark.law_of("denoising", "masked")
+@pytest.mark.parametrize(
+    "name, settings, best", [("denoising", {"noise": 0.7}, wiener), ("masked", {"share": 0.4}, regression_on_what_is_left)]
+)
+def test_a_linear_network_learns_the_best_matrix_for_the_damage(name, settings, best, stretched):
+    model = presets.PRESETS[name](
+        6, **settings, **LINEAR, batch_size=len(stretched), max_epochs=500, learning_rate=0.03, training=Training("adam"),
+    ).fit(stretched)  # fmt: skip
+    learnt = model.reconstruct(np.eye(6)) - model.reconstruct(np.zeros((6, 6)))  # a row for each column of the matrix
+    expected = best(np.cov(stretched.T), *settings.values())
+    assert np.linalg.norm(learnt.T - expected) < 0.05 * np.linalg.norm(expected)
+
+
 # ---------------------------------------------------------------------------------------------------- sparsity
 
 
+@pytest.mark.law_of("sparse")
+def test_the_soft_threshold_is_what_a_charge_on_activity_asks_of_an_orthogonal_dictionary(stretched):
+    """argmin over z >= 0 of |x - W z|^2 / 2 + weight * sum_j z_j is relu(W' x - weight), where W' W = I."""
+    weight = 0.3
+    model = presets.sparse(4, weight=weight, scale="none", dtype="float64", max_epochs=1, random_state=0).fit(stretched)
+    encoder, decoder = model.network_.bottleneck.linear[1], model.network_.architecture.head[1]
+    with torch.no_grad():
+        decoder.weight.copy_(torch.linalg.qr(decoder.weight)[0])
+        encoder.weight.copy_(decoder.weight.T)
+        encoder.bias.fill_(-weight)
+        decoder.bias.zero_()
+    data = Data(torch.tensor(stretched))
+    code = model.network_.encode(data)
+    charged = model.network_.loss(model.network_.decode(code), data) + code.cost
+    slope = torch.autograd.grad(charged.sum(), code.z)[0]
+    silent = code.z == 0
+    assert 0.1 < silent.double().mean() < 0.9
+    assert slope[~silent].abs().max() < 1e-9  # nowhere better to go
+    assert slope[silent].min() > -weight - 1e-9  # and to speak would cost the weight, of which autograd knows nothing at 0
+
+
+@pytest.mark.law_of("topk", "batch_topk")
+@pytest.mark.parametrize("name, rows", [("topk", 1), ("batch_topk", 64)])
+def test_what_is_kept_is_larger_than_all_that_is_dropped(name, rows, after_20_steps):
+    """Of every sample for TopK, of the whole batch for BatchTopK; and it is kept as it was."""
+    step = step_of(after_20_steps(name), torch.arange(64))
+    excited = step.code.extra["before"].relu().view(64 // rows, -1)
+    z = step.code.z.view(64 // rows, -1)
+    kept = z > 0
+    assert torch.equal(z[kept], excited[kept])
+    least = torch.where(kept, z, torch.inf).amin(1)
+    assert (torch.where(kept, -torch.inf, excited).amax(1) <= least).all()
+    assert (kept.sum(1) <= 2 * rows).all()
+
+
+@pytest.mark.law_of("topk")
 @pytest.mark.parametrize("k", [1, 3])
 def test_topk_has_at_most_k_active_units(k):
     model = fit(composed(n_components=30, bottleneck=TopK(k)), max_epochs=2)
     assert (model.transform(VECTORS) != 0).sum(1).max() <= k
 
 
+@pytest.mark.law_of("batch_topk")
 def test_batch_topk_keeps_about_k_with_its_threshold():
     model = fit(preset("batch_topk", 40, k=5), batch_size=64, max_epochs=60)
     assert (model.transform(VECTORS) != 0).sum(1).mean() == pytest.approx(5, rel=0.2)
 
 
+@pytest.mark.law_of("jumprelu")
 def test_jumprelu_comes_to_the_number_of_units_that_is_asked_for():
     model = fit(preset("jumprelu", 40, l0=6, weight=10.0), batch_size=64, max_epochs=100)
     assert (model.transform(VECTORS) != 0).sum(1).mean() == pytest.approx(6, rel=0.2)
 
 
+@pytest.mark.law_of("kl_sparse")
 @pytest.mark.parametrize("target", [0.1, 0.3])
 def test_kl_sparsity_reaches_its_target(target):
     model = fit(preset("kl_sparse", 20, target=target, weight=30.0), batch_size=64, max_epochs=100)
@@ -297,11 +398,14 @@ def test_sparsity_of_a_hidden_layer_does_what_it_says(kind, of):
     assert hidden[1] < 0.5 * hidden[0]
 
 
-def test_unit_norm_keeps_the_decoders_columns_at_length_one(after_20_steps):
-    weight = after_20_steps("topk").network_.architecture.head[1].weight
+@pytest.mark.law_of("sparse", "kl_sparse", "topk", "batch_topk", "jumprelu")
+@pytest.mark.parametrize("name", ["sparse", "kl_sparse", "topk", "batch_topk", "jumprelu"])
+def test_unit_norm_keeps_the_decoders_columns_at_length_one(name, after_20_steps):
+    weight = after_20_steps(name).network_.architecture.head[1].weight
     torch.testing.assert_close(weight.norm(dim=0), torch.ones(4))
 
 
+@pytest.mark.law_of("topk")
 def test_dead_units_come_back_when_they_are_offered_the_residual():
     def dead(weight):
         model = composed(
@@ -312,6 +416,7 @@ def test_dead_units_come_back_when_they_are_offered_the_residual():
     assert dead(0.3) < 0.8 * dead(0.0)
 
 
+@pytest.mark.law_of("dropout")
 def test_dropped_units_and_connections_keep_the_mean():
     x, random = torch.ones(2000, 8), Random(0, "test", 0, torch.arange(2000))
     from isthmus.parts.layers import dropped, through_dropped
@@ -325,6 +430,7 @@ def test_dropped_units_and_connections_keep_the_mean():
 # -------------------------------------------------------------------------------------------------- quantised
 
 
+@pytest.mark.law_of("fsq")
 @pytest.mark.parametrize("levels", [(2,), (8, 6, 5), (3, 3)])
 def test_finite_scalar_codes_come_back_from_their_indices(levels):
     part = FiniteScalar(levels)
@@ -337,6 +443,7 @@ def test_finite_scalar_codes_come_back_from_their_indices(levels):
     assert len(part.from_index(every).unique(dim=0)) == math.prod(levels)
 
 
+@pytest.mark.law_of("vq", "residual_vq")
 @pytest.mark.parametrize("name", ["vq", "residual_vq", "quantised map"])
 def test_vector_codes_come_back_from_their_indices(name, after_20_steps):
     model = after_20_steps(name)
@@ -344,6 +451,31 @@ def test_vector_codes_come_back_from_their_indices(name, after_20_steps):
     torch.testing.assert_close(model.network_.bottleneck.from_index(code.extra["index"]), code.z, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.law_of("vq", "residual_vq")
+@pytest.mark.parametrize("name", ["vq", "residual_vq"])
+def test_every_codebook_gives_the_entry_nearest_to_what_those_before_left(name, after_20_steps):
+    model = after_20_steps(name)
+    bottleneck = model.network_.bottleneck
+    code = model._encoded(model._rows(VECTORS).block(0, 100))
+    left = code.extra["residuals"][0]
+    for level, codebook in enumerate(bottleneck.codebook):
+        distance = (left[..., None, :] - codebook).square().sum(-1)  # (batch, places, entries)
+        torch.testing.assert_close(
+            distance.gather(-1, code.extra["by_level"][level][..., None])[..., 0], distance.amin(-1), rtol=1e-4, atol=1e-5
+        )
+        left = left - codebook[distance.argmin(-1)]
+    torch.testing.assert_close(code.cost, bottleneck.commitment * left.flatten(1).square().sum(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.law_of("residual_vq")
+def test_every_further_codebook_leaves_less(after_20_steps):
+    model = after_20_steps("residual_vq")
+    extra = model._encoded(model._rows(VECTORS).block(0, 256)).extra
+    left = [float(residual.detach().square().sum()) for residual in extra["residuals"]]
+    assert left[1] < 0.5 * left[0]
+
+
+@pytest.mark.law_of("vq")
 def test_unused_codebook_entries_revive():
     class Forget:
         """Puts half of the codebook where no code will ever be."""
@@ -364,6 +496,7 @@ def test_unused_codebook_entries_revive():
 # ------------------------------------------------------------------------------------------------- contractive
 
 
+@pytest.mark.law_of("contractive")
 @pytest.mark.parametrize("bottleneck", [Plain(), Plain("tanh"), Gaussian()], ids=repr)
 @pytest.mark.parametrize(
     "architecture", [Dense((8,)), Dense((8, 6), "sigmoid", bypass=False), Dense((8,), "gelu"), Dense(())], ids=repr
@@ -387,6 +520,7 @@ def test_a_scaled_contractive_penalty_does_not_care_how_large_the_codes_are(meth
     torch.testing.assert_close(penalty(step_of(model, torch.arange(16))).detach(), before, rtol=1e-6, atol=0)
 
 
+@pytest.mark.law_of("stochastic_contractive")
 @pytest.mark.parametrize("name", ["contractive", "contractive convolution"])
 def test_the_stochastic_estimate_is_unbiased(name, after_20_steps):
     model = after_20_steps(name)
@@ -397,6 +531,7 @@ def test_the_stochastic_estimate_is_unbiased(name, after_20_steps):
     assert abs(float(estimate.mean() - exact)) < 4 * float(estimate.std()) / math.sqrt(4000)
 
 
+@pytest.mark.law_of("contractive")
 def test_contraction_makes_codes_tremble_less():
     norms = []
     for weight in (0.0, 1.0):
@@ -408,6 +543,7 @@ def test_contraction_makes_codes_tremble_less():
 # ------------------------------------------------------------------------------------------- codes as a whole
 
 
+@pytest.mark.law_of("info")
 def test_mmd_is_nought_for_equal_and_large_for_distant_distributions():
     a, b = torch.randn(2, 1000, 5, generator=torch.Generator().manual_seed(0))
     from isthmus.parts.penalties import mmd
@@ -415,6 +551,7 @@ def test_mmd_is_nought_for_equal_and_large_for_distant_distributions():
     assert abs(float(mmd(a, b))) < 0.02 < 0.5 < float(mmd(a, b + 3))
 
 
+@pytest.mark.law_of("beta_tc")
 def test_total_correlation_is_nought_for_independent_components_and_not_for_copies():
     def of(z):
         code = Code(z, extra={"mean": z, "logvar": torch.full_like(z, -2.0)})
@@ -424,6 +561,7 @@ def test_total_correlation_is_nought_for_independent_components_and_not_for_copi
     assert of(z[:, [0, 0]]) > of(z) + 0.5
 
 
+@pytest.mark.law_of("info", "adversarial")
 @pytest.mark.parametrize("name", ["info", "adversarial"])
 def test_codes_are_held_to_the_normal(name):
     settings = {"weight": 100.0} if name == "info" else {}
@@ -435,9 +573,21 @@ def test_codes_are_held_to_the_normal(name):
     assert float(mmd(torch.tensor(held).float(), drawn)) < 0.2 * float(mmd(torch.tensor(free).float(), drawn).clamp_min(0.05))
 
 
+@pytest.mark.law_of("regularised")
+def test_the_price_of_a_code_is_half_its_squared_length_and_a_higher_one_makes_codes_shorter():
+    lengths = []
+    for weight in (0.0, 0.1, 1.0):
+        step = step_of(fit(preset("regularised", weight=weight), max_epochs=8, batch_size=32), torch.arange(256))
+        squared = step.code.z.square().sum(1)
+        torch.testing.assert_close(step.network.objective(step)["codenorm"], weight * squared / 2)
+        lengths.append(float(squared.detach().mean()))
+    assert lengths[2] < 0.5 * lengths[1] < 0.25 * lengths[0]
+
+
 # ------------------------------------------------------------------------------------------------- variational
 
 
+@pytest.mark.law_of("variational", "beta")
 def test_kl_of_known_gaussians():
     mean, logvar = torch.randn(2, 50, 3, dtype=torch.float64)
     q = torch.distributions.Normal(mean, (0.5 * logvar).exp())
@@ -445,6 +595,7 @@ def test_kl_of_known_gaussians():
     torch.testing.assert_close(kl_to_normal(mean, logvar), expected)
 
 
+@pytest.mark.law_of("importance_weighted")
 def test_importance_weighting_with_one_draw_is_the_plain_bound_with_sampled_cost():
     model = fit("variational", max_epochs=2, dtype="float64")
     step = step_of(model, torch.arange(20))
@@ -454,6 +605,7 @@ def test_importance_weighting_with_one_draw_is_the_plain_bound_with_sampled_cost
     torch.testing.assert_close(ImportanceWeighted(1)(step)["bound"], plain, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.law_of("importance_weighted")
 def test_the_bound_does_not_fall_with_more_draws():
     model = fit("variational", max_epochs=10)
     bounds = []
@@ -488,12 +640,14 @@ def linear_gaussian(scale: float, exact_posterior: bool):
     return model, X, multivariate_normal(b, W @ W.T + scale**2 * np.eye(d)).logpdf(X)
 
 
+@pytest.mark.law_of("variational")
 @pytest.mark.parametrize("draws", [1, 7])
 def test_the_likelihood_is_exact_for_any_number_of_draws_from_the_exact_posterior(draws):
     model, X, expected = linear_gaussian(0.8, exact_posterior=True)
     np.testing.assert_allclose(model.log_likelihood(X, draws, random_state=0), expected, atol=1e-9)
 
 
+@pytest.mark.law_of("variational")
 def test_the_likelihood_is_within_three_standard_errors_for_another_posterior():
     model, X, expected = linear_gaussian(0.8, exact_posterior=False)
     shares = np.exp([model.log_likelihood(X, 250, random_state=seed) for seed in range(20)] - expected)  # of 5,000 draws in all
@@ -509,16 +663,7 @@ def trained_linear_vae(X, k: int, scale, beta=1.0) -> Autoencoder:
     ).fit(X)  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def stretched():
-    """800 rows of six columns with known variances 4, 2.25, 1, ..., turned at random."""
-    random = np.random.default_rng(0)
-    turn = np.linalg.qr(random.normal(size=(6, 6)))[0]
-    white = np.linalg.qr(random.normal(size=(800, 6)) - 0.0)[0]
-    white = (white - white.mean(0)) * np.sqrt(800)
-    return white * np.sqrt([4, 2.25, 1, 0.3, 0.2, 0.1]) @ turn
-
-
+@pytest.mark.law_of("variational", "beta")
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_a_linear_variational_decoder_spans_the_leading_axes_with_the_lengths_that_theory_says(beta, stretched):
     scale = 0.8
@@ -532,12 +677,14 @@ def test_a_linear_variational_decoder_spans_the_leading_axes_with_the_lengths_th
     assert np.linalg.norm(outside) < 0.02 * np.linalg.norm(W)
 
 
+@pytest.mark.law_of("variational")
 def test_a_linear_variational_model_reaches_probabilistic_pca(stretched):
     model = trained_linear_vae(stretched, 3, "learnt")
     expected = PCA(3).fit(stretched).score(stretched)  # mean log likelihood of probabilistic PCA (Tipping & Bishop 1999)
     assert model.log_likelihood(stretched, 200, random_state=0).mean() == pytest.approx(expected, abs=6e-3 + 6 * 1e-3)
 
 
+@pytest.mark.law_of("vamp")
 def test_a_vamp_prior_of_one_component_and_unit_posterior_is_the_normal():
     model = fit(composed(bottleneck="gaussian", prior=all_parts.Vamp(1)), max_epochs=1)
     z = torch.randn(5, 4)
@@ -550,6 +697,7 @@ def test_a_vamp_prior_of_one_component_and_unit_posterior_is_the_normal():
 # ---------------------------------------------------------------------------------------------------- sampling
 
 
+@pytest.mark.law_of("variational", "info", "adversarial", "vamp", "conditional", "regularised")
 @pytest.mark.parametrize(
     "name", ["variational", "info", "adversarial", "vamp", "regularised", "mixture", "autoregressive", "conditional"]
 )
@@ -562,6 +710,7 @@ def test_samples_are_new_seeded_and_in_the_form_of_the_data(name, after_20_steps
     assert (new != model.sample(5, random_state=1, **label)).any()
 
 
+@pytest.mark.law_of("regularised")
 def test_a_mixture_draws_what_it_was_fitted_to():
     codes = np.concatenate([np.random.default_rng(0).normal(m, 0.1, (500, 2)) for m in (-3, 3)])
     prior = Mixture(2)
@@ -586,6 +735,7 @@ def test_a_prior_can_be_fitted_after_the_fact_and_is_saved(prior, after_20_steps
     np.testing.assert_array_equal(load(tmp_path / "model").sample(4, random_state=0), new)
 
 
+@pytest.mark.law_of("vamp", "regularised")
 def test_a_prior_made_of_posteriors_asks_for_the_encoder_and_others_do_not(after_20_steps, tmp_path):
     for name in ("vamp", "regularised"):
         after_20_steps(name).save(tmp_path / name)
@@ -594,6 +744,7 @@ def test_a_prior_made_of_posteriors_asks_for_the_encoder_and_others_do_not(after
     assert load(tmp_path / "regularised", only="decoder").sample(2).shape == (2, 64)
 
 
+@pytest.mark.law_of("variational")
 def test_variations_lie_around_what_they_vary(after_20_steps):
     model = fit("variational", max_epochs=20)
     near = model.sample(3, like=VECTORS[:2], spread=1e-6, random_state=0)
@@ -602,6 +753,7 @@ def test_variations_lie_around_what_they_vary(after_20_steps):
     assert len(np.unique(far.round(6), axis=0)) == 6
 
 
+@pytest.mark.law_of("dense", "variational")
 @pytest.mark.parametrize("name", ["dense", "variational"])
 def test_interpolation_begins_and_ends_at_the_samples(name, after_20_steps):
     model = after_20_steps(name)
@@ -615,6 +767,7 @@ def test_a_spherical_way_keeps_the_length_where_a_straight_one_cuts_the_corner()
     assert between(a, b, 7, spherical=False).norm(dim=1).min() < 2.2
 
 
+@pytest.mark.law_of("variational")
 def test_an_attributes_direction_moves_samples_towards_it():
     model = fit("variational", max_epochs=40)
     has = LABELS == 0
@@ -624,6 +777,7 @@ def test_an_attributes_direction_moves_samples_towards_it():
     assert np.square(moved - to).sum(1).mean() < np.square(model.reconstruct(VECTORS[~has]) - to).sum(1).mean()
 
 
+@pytest.mark.law_of("conditional")
 def test_a_condition_tells_the_decoder_what_to_draw():
     model = preset("conditional", 2, max_epochs=60, batch_size=32).fit(VECTORS, condition=LABELS)
     for digit in (0, 1, 4):
@@ -639,6 +793,7 @@ def test_a_condition_tells_the_decoder_what_to_draw():
 # --------------------------------------------------------------------------------------------- codes as maps
 
 
+@pytest.mark.law_of("convolutional")
 def test_a_shifted_code_map_is_decoded_to_a_shifted_picture():
     model = fit(composed(n_components=None, architecture=Conv((2,)), kind="images"), max_epochs=1)
     codes = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)
@@ -648,6 +803,7 @@ def test_a_shifted_code_map_is_decoded_to_a_shifted_picture():
     np.testing.assert_allclose(moved[:, 2:-2, 4:-2], decode(codes)[:, 2:-2, 2:-4], atol=1e-5)
 
 
+@pytest.mark.law_of("convolutional")
 def test_a_mirrored_code_map_is_decoded_to_the_mirror_of_what_mirrored_kernels_decode():
     model = fit(composed(n_components=None, architecture=Conv((2,), up="upsample"), kind="images"), max_epochs=1)
     codes = torch.randn(3, 4, 4, 2)
@@ -658,6 +814,7 @@ def test_a_mirrored_code_map_is_decoded_to_the_mirror_of_what_mirrored_kernels_d
     torch.testing.assert_close(mirrored, model.decode(codes).flip(2), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.law_of("dense")
 def test_a_network_learns_to_mirror_from_mirrored_targets():
     pictures = PICTURES / 15.0
     model = Autoencoder(16, kind="images", architecture="dense", corruption=None, random_state=0, max_epochs=80, batch_size=32)

@@ -338,6 +338,7 @@ def test_fit_does_not_depend_on_the_global_generators(X):
 # ------------------------------------------------------------------------------------------------ corruptions
 
 
+@pytest.mark.law_of("denoising")
 def test_noise_has_its_standard_deviation_and_keeps_shape_and_target():
     x = torch.zeros(400, 6, 5)
     data = Data(x, weight=torch.ones_like(x))

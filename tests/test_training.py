@@ -276,6 +276,7 @@ def halves(digits):
     return digits[0][~test], digits[0][test]
 
 
+@pytest.mark.law_of("linear")
 @pytest.mark.parametrize("n_components", [2, 10])
 def test_the_linear_autoencoder_reaches_the_error_of_pca(n_components, halves):
     X = halves[0]
@@ -285,6 +286,7 @@ def test_the_linear_autoencoder_reaches_the_error_of_pca(n_components, halves):
     assert best <= squared_error(X, model.reconstruct(X)) * (1 + 1e-6) <= 1.01 * best
 
 
+@pytest.mark.law_of("dense")
 @pytest.mark.parametrize("n_components", [2, 6])
 def test_the_autoencoder_beats_pca_on_unseen_digits_at_equal_size(n_components, halves):
     X, unseen = halves
@@ -294,6 +296,7 @@ def test_the_autoencoder_beats_pca_on_unseen_digits_at_equal_size(n_components, 
     assert squared_error(unseen, model.reconstruct(unseen)) < 0.95 * linear
 
 
+@pytest.mark.law_of("denoising")
 def test_denoising_takes_noise_away(halves):
     X, unseen = halves
     noisy = unseen + 0.3 * np.random.default_rng(0).normal(size=unseen.shape)

@@ -121,7 +121,7 @@ def sparse(n_components="auto", *, weight=0.03, **kwargs):
     >>> sparse(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
     """
-    return Autoencoder(n_components, **dictionary(L1(weight), kwargs))
+    return Autoencoder(n_components, **_dictionary(L1(weight), kwargs))
 
 
 def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
@@ -132,7 +132,7 @@ def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
     >>> kl_sparse(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
     """
-    return Autoencoder(n_components, **dictionary(KLSparse(target, weight), kwargs))
+    return Autoencoder(n_components, **_dictionary(KLSparse(target, weight), kwargs))
 
 
 def topk(n_components="auto", *, k=32, **kwargs):
@@ -143,7 +143,7 @@ def topk(n_components="auto", *, k=32, **kwargs):
     >>> topk(128, k=8, max_epochs=1).fit(X).transform(X).astype(bool).sum(1).max() <= 8
     np.True_
     """
-    return Autoencoder(n_components, **dictionary(TopK(k), kwargs))
+    return Autoencoder(n_components, **_dictionary(TopK(k), kwargs))
 
 
 def batch_topk(n_components="auto", *, k=32, **kwargs):
@@ -154,7 +154,7 @@ def batch_topk(n_components="auto", *, k=32, **kwargs):
     >>> batch_topk(128, k=8, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
     """
-    return Autoencoder(n_components, **dictionary(BatchTopK(k), kwargs))
+    return Autoencoder(n_components, **_dictionary(BatchTopK(k), kwargs))
 
 
 def jumprelu(n_components="auto", *, weight=0.1, l0=None, **kwargs):
@@ -165,10 +165,10 @@ def jumprelu(n_components="auto", *, weight=0.1, l0=None, **kwargs):
     >>> jumprelu(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
     """
-    return Autoencoder(n_components, **dictionary(JumpReLU(weight, l0), kwargs))
+    return Autoencoder(n_components, **_dictionary(JumpReLU(weight, l0), kwargs))
 
 
-def dictionary(bottleneck, kwargs: dict) -> dict:
+def _dictionary(bottleneck, kwargs: dict) -> dict:
     """A linear decoder whose columns, of length one, are the words that a sparse code speaks with."""
     words = {"architecture": Dense(hidden=(), activation=None, unit_norm=True), "loss": "squared", "corruption": None}
     return words | {"bottleneck": bottleneck} | kwargs
@@ -189,14 +189,16 @@ def contractive(n_components="auto", *, weight=0.1, **kwargs):
 
 
 def stochastic_contractive(n_components="auto", *, weight=0.1, **kwargs):
-    """The same, from one random direction a sample, which scales to any network (Hutchinson 1990).
+    """Codes that do not tremble, by an estimate from one direction a sample that scales to any network (Hutchinson 1990).
 
     minimises  E[ loss(x, decode(z)) + weight * n |sum_j v_j (d z_j / dx) / std z_j|^2 ],   v a random unit vector of n numbers
 
     >>> stochastic_contractive(8, max_epochs=1).fit(X).transform(X).shape
     (100, 8)
     """
-    return Autoencoder(n_components, **({"penalties": Contractive(weight, "stochastic", scaled=True), "corruption": None} | kwargs))
+    return Autoencoder(
+        n_components, **({"penalties": Contractive(weight, "stochastic", scaled=True), "corruption": None} | kwargs)
+    )
 
 
 # ----------------------------------------------------------------------------------------------- variational
@@ -342,11 +344,9 @@ def __getattr__(name: str):
     raise AttributeError(f"There is no preset {name!r}. Those there are: {', '.join(PRESETS)}.")
 
 
+# Every function that is defined above, in its order, so that writing one is enough; helpers begin with an underscore.
 PRESETS = {
-    preset.__name__: preset
-    for preset in (
-        linear, dense, deep, convolutional, denoising, masked, dropout, sparse, kl_sparse, topk, batch_topk, jumprelu,
-        contractive, stochastic_contractive, variational, beta, beta_tc, info, adversarial, importance_weighted, vamp,
-        conditional, regularised, vq, residual_vq, fsq,
-    )
-}  # fmt: skip
+    name: value
+    for name, value in dict(globals()).items()
+    if getattr(value, "__module__", None) == __name__ and not name.startswith("_")
+}

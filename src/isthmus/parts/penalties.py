@@ -20,7 +20,7 @@ from .architectures import Dense
 from .base import Data, Part, Step
 from .bottlenecks import Plain
 from .gaussian import Gaussian, log_normal
-from .ranges import listed, number, one_of, whole, wholes
+from .ranges import flag, listed, number, one_of, whole, wholes
 from .sparse import L1, KLSparse, kl_to_share
 
 # ------------------------------------------------------------------------------------------------- contractive
@@ -49,7 +49,7 @@ class Contractive(Part):
     Contractive(weight=0.5, method='stochastic')
     """
 
-    ranges = {"weight": number("[0, inf)"), "method": one_of("exact", "stochastic"), "scaled": one_of(True, False)}
+    ranges = {"weight": number("[0, inf)"), "method": one_of("exact", "stochastic"), "scaled": flag()}
 
     def __init__(self, weight=0.1, method="exact", scaled=False):
         super().__init__()
@@ -264,8 +264,9 @@ class TotalCorrelation(Part):
 
         penalty = weight * KL( q(z) || prod_j q(z_j) )
 
-    q(z) is the mixture of the batch's posteriors, so a Gaussian bottleneck is needed; the data set's size is in their
-    minibatch-weighted estimate a constant, which is left out. One number of the whole batch.
+    q(z) is the mixture of the batch's posteriors (of its first 256, for the cost grows with their square), so a Gaussian
+    bottleneck is needed; the data set's size is in their minibatch-weighted estimate a constant, which is left out. One number
+    of the whole batch.
 
     Parameters
     ----------
@@ -284,7 +285,8 @@ class TotalCorrelation(Part):
         self.weight = weight
 
     def forward(self, step: Step) -> Tensor:
-        z, mean, logvar = step.code.z, step.code.extra["mean"], step.code.extra["logvar"]
+        extra = step.code.extra
+        z, mean, logvar = (values[:256] for values in (step.code.z, extra["mean"], extra["logvar"]))
         each = log_normal(z[:, None], mean, logvar)  # (batch, batch, n)
         joint = each.sum(2).logsumexp(1)  # (batch,)
         apart = each.logsumexp(1).sum(1)
