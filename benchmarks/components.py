@@ -1,8 +1,9 @@
 """Codes whose components stand apart, or that as a whole look like N(0, I).
 
-MNIST, codes of ten components. "total correlation": how far the components of draws from q(z) are from independent, in nats: of a
-Gaussian with their covariance, -1/2 log det of the correlation matrix. "distance of codes to N(0, I)": maximum mean discrepancy
-(the kernels of Tolstikhin et al. 2018) between codes of test digits and draws. "VAE" and "plain": `variational` and `dense` at the same size.
+MNIST, codes of ten components. "total correlation": how far the components of draws from q(z) are from independent, in nats:
+of a Gaussian with their covariance, -1/2 log det of the correlation matrix. "distance of codes to N(0, I)": the maximum mean
+discrepancy (the kernels of Tolstikhin et al. 2018) between codes of test digits and draws. "VAE" and "plain": `variational`
+and `dense` at the same size.
 """
 
 import numpy as np
