@@ -17,6 +17,7 @@ TABLES = (
     "architectures",
     "robustness",
     "sparsity",
+    "synthetic_features",
     "likelihood",
     "generation",
     "components",
