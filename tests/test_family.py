@@ -62,6 +62,7 @@ from isthmus.parts import (
     TotalCorrelation,
     Vamp,
     VectorQuantized,
+    Warp,
     Watermark,
 )  # fmt: skip
 from isthmus.parts.base import Batch
@@ -499,7 +500,9 @@ def test_unused_codebook_entries_revive():
 @pytest.mark.law_of("contractive")
 @pytest.mark.parametrize("bottleneck", [Plain(), Plain("tanh"), Gaussian()], ids=repr)
 @pytest.mark.parametrize(
-    "architecture", [Dense((8,)), Dense((8, 6), "sigmoid", bypass=False), Dense((8,), "gelu"), Dense(())], ids=repr
+    "architecture",
+    [Dense((8,)), Dense((8, 6), activation="sigmoid", bypass=False), Dense((8,), activation="gelu"), Dense(())],
+    ids=repr,
 )
 def test_the_contractive_norm_in_closed_form_is_autograds(architecture, bottleneck):
     model = fit(composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64"), max_epochs=1)
@@ -927,6 +930,7 @@ OUT_OF_RANGE = {
         Blur: {"least": [3.0, *NOT_POSITIVE], "most": [0.1, *NOT_POSITIVE]},
         Gray: {},
         Downscale: {"factor": [1, *NOT_POSITIVE]},
+        Warp: {"turn": [181, *NEGATIVE], "shift": NO_SHARE, "zoom": NO_SHARE, "shear": NO_SHARE},
         JPEG: {"least": [96, *NO_COUNT], "most": [96, *NO_COUNT]},
         Watermark: {
             "text": ["", " ", 1, None], "size": [0, 1.5, *NEGATIVE], "least": [1.5, *NEGATIVE], "most": [1.5, *NEGATIVE],
@@ -941,7 +945,7 @@ OUT_OF_RANGE = {
         Custom: {"function": [None, 1, "squared"]},
     },
     "penalties": {
-        Contractive: {"weight": NEGATIVE, "method": NO_NAME},
+        Contractive: {"weight": NEGATIVE, "method": NO_NAME, "scaled": NO_FLAG},
         Sparsity: {"layer": NO_WHOLE, "kind": NO_NAME, "weight": NEGATIVE, "target": [0, *NO_SHARE]},
         MMD: {"weight": NEGATIVE},
         TotalCorrelation: {"weight": NEGATIVE},

@@ -37,7 +37,9 @@ class Contractive(Part):
 
     A network can make |J| small by making all its codes small, which wins nothing. `scaled` takes that way from it:
 
-        penalty = weight * sum_j |J_j|^2 / var_j,   J_j the row of component j, var_j its variance over the batch
+        penalty = weight * E[ sum_j |J_j|^2 / var_j ],   J_j the row of component j, var_j its variance over the batch
+
+    which is one number of the whole batch.
 
     Parameters
     ----------
@@ -59,10 +61,11 @@ class Contractive(Part):
 
     def forward(self, step: Step) -> Tensor:
         squared = jacobian_norm if self.method == "exact" else estimated_jacobian_norm
-        std = None
-        if self.scaled and len(step.code.z) > 1:
-            std = step.code.z.flatten(1).std(0, correction=0).clamp_min(1e-6)
-        return self.weight * squared(step.network, step.source, step.random.stream("contractive"), std)
+        random = step.random.stream("contractive")
+        if not self.scaled or len(step.code.z) == 1:
+            return self.weight * squared(step.network, step.source, random)
+        std = step.code.z.flatten(1).std(0, correction=0).clamp_min(1e-6)
+        return self.weight * squared(step.network, step.source, random, std).mean()
 
 
 def jacobian_norm(network, source: Data, random=None, std: Tensor | None = None) -> Tensor:
