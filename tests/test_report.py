@@ -285,6 +285,41 @@ def test_columns_with_scales_of_their_own_count_alike(X):
     assert ours["unit"] == theirs["unit"] == "columns as the model scales them"
 
 
+def wide_topk(X):
+    return presets.topk(80, k=3, max_epochs=20, random_state=0).fit(X)
+
+
+def test_pca_beside_a_wide_sparse_code_has_as_many_components_as_are_active(X, tmp_path):
+    model = wide_topk(X / 16)
+    ours, theirs = report.compare(model, X / 16)
+    active = (model.transform(X / 16) != 0).sum(1).mean()
+    assert (ours["numbers"], ours["active"]) == (80, active) and active > 2
+    assert theirs["numbers"] == theirs["active"] == round(active)
+    pca = PCA(round(active)).fit(X / 16)
+    left = np.square(pca.inverse_transform(pca.transform(X / 16)) - X / 16).sum(1).mean()
+    assert theirs["error"] == pytest.approx(left)
+    page = report.write(model, X / 16, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"It has {round(active)} here" in page and "active numbers</th>" in page
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        lambda: presets.topk(20, k=3, max_epochs=1),
+        lambda: Autoencoder(70, corruption="noise", max_epochs=1),
+        lambda: presets.fsq(66, levels=(3, 3), max_epochs=1),
+    ],
+    ids=["narrow", "dense", "levels"],
+)
+def test_other_codes_are_compared_with_as_many_components_as_numbers(preset, X, tmp_path):
+    model = preset().set_params(random_state=0).fit(X / 16)
+    ours, theirs = report.compare(model, X / 16)
+    assert ours["active"] is theirs["active"] is None
+    assert theirs["numbers"] == min(ours["numbers"], 64)
+    page = report.write(model, X / 16, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "active numbers" not in page and ("never spoke" in page) == (ours["numbers"] == 20)
+
+
 def test_what_cannot_be_known_is_not_reported(images):
     model, X, rest = CASES["target"](images, np.arange(100))
     for row in report.compare(model, X):

@@ -100,6 +100,12 @@ def comparison_notes(study: Study, columns: list[str]) -> list[str]:
     if "accuracy" in columns:
         where = "other" if study.train_labels is None else "training"
         notes.append(f"1-NN accuracy: how often the nearest code among the {where} samples has the right label.")
+    if study.active is not None:
+        notes.append(
+            f"The code has room for all {study.values.shape[1]:,} numbers of a sample, so PCA with as many components would "
+            f"copy. It has {study.pca.n_components_:,} here, as many as a code has numbers that are not zero, on average. Which "
+            "those are differs from sample to sample and says something too, which is not counted."
+        )
     if study.train_values is None:
         notes.append("PCA was fitted on these very samples, which flatters it, and they may have trained the model too.")
     if study.condition is not None:
@@ -122,7 +128,8 @@ def cell(rows: list[dict], row: dict, name: str) -> str:
 def verdict(rows: list[dict], samples: int, told: bool = False) -> str:
     """The table in words, whoever wins; `told`: the autoencoder knows a condition besides."""
     ours, theirs = rows
-    words, size = [], "as many numbers, and what it is told," if told else "as many numbers,"
+    size = "as many numbers" if ours.get("active") is None else "as many active numbers"
+    words, end = [], ", and what it is told," if told else ","
     if ours["error"] is not None and theirs["error"]:
         ratio = ours["error"] / theirs["error"]
         if abs(ratio - 1) < 0.005:
@@ -130,7 +137,7 @@ def verdict(rows: list[dict], samples: int, told: bool = False) -> str:
         elif ratio > 100:
             words.append("PCA rebuilds almost everything; the autoencoder does not.")
         elif ratio < 1:
-            words.append(f"With {size} the autoencoder is left with {1 - ratio:.0%} less squared error than PCA.")
+            words.append(f"With {size}{end} the autoencoder is left with {1 - ratio:.0%} less squared error than PCA.")
         else:
             words.append(f"PCA rebuilds better: the autoencoder's squared error is {ratio:.2f} times as large.")
     if ours["accuracy"] is not None:
@@ -141,7 +148,7 @@ def verdict(rows: list[dict], samples: int, told: bool = False) -> str:
         else:
             owner = "the autoencoder" if best is ours else "PCA"
             words.append(f"Labels are found better by the codes of {owner}.")
-    return " ".join(words) or "PCA with as many numbers is the simplest thing that does the same."
+    return " ".join(words) or f"PCA with {size} is the simplest thing that does the same."
 
 
 # ----------------------------------------------------------------------------------------------------- samples

@@ -13,7 +13,7 @@ from torch import nn
 from . import plots
 from .data import as_array
 from .ink import columns_of, png, section, svg, text
-from .study import Study, is_picture, numbers, refusal_to_decode
+from .study import Study, has_silence, is_picture, numbers, refusal_to_decode
 
 
 def shown(study: Study, values) -> np.ndarray:
@@ -133,7 +133,7 @@ def health_section(study: Study) -> str:
     if posterior_of(study):
         return posterior_section(study)
     active = (study.codes != 0).mean(0)
-    if not (study.codes == 0).any() or active.min() == 1:
+    if not has_silence(study):
         return ""
 
     def draw(figure):

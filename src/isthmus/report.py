@@ -17,7 +17,7 @@ __all__ = ["Study", "compare", "require_matplotlib", "summary", "text_table", "w
 
 
 def compare(model, X, y=None, train=None, train_y=None, *, target=None, condition=None, train_condition=None) -> list[dict]:
-    """The model beside PCA with as many components, on `X`.
+    """The model beside PCA with as many components as a code has numbers, or, sparse and as wide as the data, active numbers.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ def compare(model, X, y=None, train=None, train_y=None, *, target=None, conditio
     list of dict with the keys
         method : str
         numbers : int, numbers in a code
+        active : float, those of them that are not zero, on average; None but for a sparse code that is as wide as the data
         error : squared error of a sample, summed over its features, on average; None where what must come out is not known.
             In pixels in [0, 1] for images, else in data units; in standard deviations where the model brought each column
             to its own scale, and then PCA is fitted to columns of that scale too

@@ -12,6 +12,7 @@ from .data import KINDS, as_array, open_data
 
 COLUMNS = {  # of the comparison: heading, how a value is written, whether more is better (None: neither)
     "numbers": ("numbers a sample", "{:,}".format, None),
+    "active": ("active numbers", "{:.3g}".format, None),
     "error": ("squared error", "{:.4g}".format, False),
     "explained": ("variance explained", "{:.1%}".format, True),
     "accuracy": ("1-NN accuracy", "{:.1%}".format, True),
@@ -103,11 +104,20 @@ class Study:
         return squared(self.errors)
 
     @cached_property
+    def active(self) -> float | None:
+        """How many numbers of a code are not zero, on average (its L0), where it is sparse and as wide as the data; else None."""
+        if self.codes.shape[1] < self.values.shape[1] or not has_silence(self):
+            return None
+        return float((self.codes != 0).sum(1).mean())
+
+    @cached_property
     def pca(self) -> PCA:
+        """With as many components as a code has numbers, or active numbers: with as many as the data have it would copy them."""
+        components = self.codes.shape[1] if self.active is None else max(1, round(self.active))
         fitted_on = self.values if self.train_values is None else self.train_values
         if len(fitted_on) < 2:
             raise ValueError("There is one sample, but PCA beside the model needs two or more. Give more samples, or train=.")
-        return PCA(min(self.codes.shape[1], *fitted_on.shape), random_state=0).fit(fitted_on)
+        return PCA(min(components, *fitted_on.shape), random_state=0).fit(fitted_on)
 
     @cached_property
     def pca_errors(self):
@@ -164,6 +174,11 @@ def numbers(X, schema) -> np.ndarray:
     return values
 
 
+def has_silence(study: Study) -> bool:
+    """Whether numbers of the codes are zero because they are silent; in a grid of levels zero is a level like any other."""
+    return not hasattr(study.model.network_.bottleneck, "from_index") and bool((study.codes == 0).any())
+
+
 def is_picture(study: Study) -> bool:
     return study.kind == "images" or study.shape is not None
 
@@ -186,8 +201,8 @@ def rows_of(study: Study) -> list[dict]:
     pca_codes = study.pca.transform(study.values)
     pca_train = None if study.train_values is None else study.pca.transform(study.train_values)
     return [
-        row_of(study, "autoencoder", study.codes, study.train_codes, study.errors),
-        row_of(study, known, pca_codes, pca_train, study.pca_errors),
+        row_of(study, "autoencoder", study.codes, study.train_codes, study.errors) | {"active": study.active},
+        row_of(study, known, pca_codes, pca_train, study.pca_errors) | {"active": study.active and pca_codes.shape[1]},
     ]
 
 
