@@ -9,7 +9,7 @@ convolution of stride two begins at one corner.
 
 Another way needs no map: a network whose `target` is the mirrored picture learns to mirror, code and all.
 
-    python examples/turn_codes.py                         four networks, about a minute
+    python examples/turn_codes.py                         four networks, less than a minute
     python examples/turn_codes.py --output FOLDER         writes FOLDER/turn_codes.png as well
     python examples/turn_codes.py --quick                 an epoch each, to see that it runs
 """
