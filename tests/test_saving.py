@@ -181,6 +181,23 @@ def test_one_half_is_loaded_alone_and_says_what_it_cannot_do(name, images, X, tm
     assert one < whole and other < whole
 
 
+@pytest.mark.parametrize("n_components", [None, 3])
+def test_one_half_of_your_own_modules_needs_that_module_alone(n_components, X, tmp_path):
+    decoder = Decoder() if n_components is None else nn.Linear(3, 64)
+    architecture = Modules(nn.Sequential(nn.Linear(64, 8192), nn.Linear(8192, 5)), decoder)  # wide: it decides the blocks
+    model = Autoencoder(n_components, architecture=architecture, corruption="noise", max_epochs=1).fit(X)
+    model.save(tmp_path / "model")
+    half = load(tmp_path / "model", only="decoder", parts={"decoder": decoder})
+    np.testing.assert_array_equal(half.inverse_transform(model.transform(X)), model.reconstruct(X))
+    assert half.block_ == model.block_
+    with pytest.raises(ValueError, match="Load it whole to fit it"):
+        half.fit(X)
+    half = load(tmp_path / "model", only="encoder", parts={"encoder": architecture.encoder})
+    np.testing.assert_array_equal(half.transform(X), model.transform(X))
+    with pytest.raises(ValueError, match=r"holds Sequential, which is yours"):
+        load(tmp_path / "model", only="encoder")
+
+
 def test_an_unknown_half_is_refused(saved):
     with pytest.raises(ValueError, match=r"only='both'.*'encoder', 'decoder'"):
         load(saved, only="both")

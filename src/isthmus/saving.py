@@ -17,6 +17,8 @@ from .autoencoder import Autoencoder
 from .data import KINDS
 from .data.conditions import Condition
 from .files import folder_aside, refuse_existing
+from .parts import Modules
+from .parts.architectures import Absent
 from .parts.base import Parameters
 
 FORMAT = 1  # raised whenever a folder written now could not be read by the versions before
@@ -88,9 +90,18 @@ def config_of(model: Autoencoder) -> dict:
         "prior": written(model.prior_),
         "condition": None if model.condition_ is None else model.condition_.config(),
         **{role: schema.config() for role, schema in schemas_of(model).items()},
+        "modules": shapes_of(model.network_.architecture),
+        "block": model.block_,
         "fitted": fitted,
         "history": [{name: written(value) for name, value in record.items()} for record in model.history_],
     }
+
+
+def shapes_of(architecture) -> dict | None:
+    """What the user's own encoder and decoder give, so that either can be loaded without the other's class."""
+    if not isinstance(architecture, Modules):
+        return None
+    return {"encoder": list(architecture.hidden_shape), "decoder": list(architecture.output_shape)}
 
 
 def digest_of(config: dict) -> str:
@@ -130,7 +141,7 @@ def load(path, *, parts=None, only=None, device=None) -> Autoencoder:
         What the model holds of your own: classes of parts, modules, functions. By name, or by the parameter they were given
         as ("encoder", "decoder") where two have one name. It is asked for, never imported.
     only : None, "encoder" or "decoder", default None
-        Leave the other half out of memory; verbs that need it then say so.
+        Leave the other half out of memory; verbs that need it then say so. A module of your own that it held is not asked for.
     device : str, default None; where to, instead of the device the model was made for
 
     Returns
@@ -192,6 +203,7 @@ def read_tensors(path: Path, config: dict) -> dict[str, torch.Tensor]:
 
 
 def restored(config: dict, tensors: dict, parts: dict, only, device) -> Autoencoder:
+    parts = parts | stand_ins(config, only)
     params = {name: read(value, parts) for name, value in config["params"].items()}
     model = Autoencoder(**params)
     if device is not None:
@@ -211,12 +223,20 @@ def restored(config: dict, tensors: dict, parts: dict, only, device) -> Autoenco
     model.condition_ = None if told is None else Condition(**told)
     model.history_ = config["history"]
     model.build_network()
+    model.block_ = config.get("block", model.block_)  # of the whole network: in other blocks, the last bits could differ
     weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
-    model.network_.load_state_dict(weights)
     if only is not None:
         model.loaded_half_ = only
         model.network_.keep_only(only)
+        weights = {name: weights[name] for name in model.network_.state_dict()}
+    model.network_.load_state_dict(weights)
     return model
+
+
+def stand_ins(config: dict, only) -> dict:
+    """What takes the place of the user's own module in the half that is not loaded, by the parameter it was given as."""
+    shapes = config.get("modules")
+    return {} if only is None or shapes is None else {half: Absent(shape) for half, shape in shapes.items() if half != only}
 
 
 def read(value, parts: dict):

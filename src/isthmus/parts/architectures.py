@@ -349,7 +349,7 @@ class Modules(Part):
         (batch, *code_shape) to (batch, *output_shape), before the loss's own link (logits for "bernoulli").
 
     A model saved with it asks for the modules on loading: `load(path, parts={"MyEncoder": MyEncoder(), ...})`, by the
-    names of their classes.
+    names of their classes; for the one alone where only that half is loaded.
 
     >>> own = Modules(nn.Linear(8, 3), nn.Linear(3, 8))
     >>> own.build_encoder((8,), axes=0, n_components=None)
@@ -365,10 +365,11 @@ class Modules(Part):
         self.decoder = decoder
 
     def build_encoder(self, input_shape, axes, n_components):
-        return self._try("encoder", input_shape)
+        self.hidden_shape = self._try("encoder", input_shape)
+        return self.hidden_shape
 
     def build_decoder(self, code_shape, output_shape, axes):
-        shape = self._try("decoder", code_shape)
+        self.output_shape = shape = self._try("decoder", code_shape)
         if shape != tuple(output_shape):
             raise ValueError(
                 f"The decoder turns a code of shape {tuple(code_shape)} into {shape}, but {tuple(output_shape)} is "
@@ -386,12 +387,12 @@ class Modules(Part):
 
     @torch.no_grad()
     def _try(self, name: str, shape) -> tuple[int, ...]:
+        """The shape of one sample's result, found by running two samples of zeros."""
         if not isinstance(getattr(self, name), nn.Module):
             raise TypeError(
                 f"Modules({name}={getattr(self, name)!r}): an nn.Module is expected, the object and not its class, such as "
                 "nn.Linear(64, 8)."
             )
-        """The shape of one sample's result, found by running two samples of zeros."""
         try:
             module = getattr(self, name).eval()  # nothing that is counted while training may count this
             example = next(module.parameters(), torch.zeros(0))
@@ -402,6 +403,19 @@ class Modules(Part):
                 f"{', '.join(map(str, shape))}), which it must take: {error}"
             ) from error
         return tuple(result.shape[1:])
+
+
+class Absent(nn.Module):
+    """Stands for the half of `Modules` that was not loaded: answers with zeros of its shape, and cannot be trained."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.training:
+            raise ValueError("Half of this model's own modules was left out by load(only=...). Load it whole to fit it.")
+        return values.new_zeros(len(values), *self.shape)
 
 
 ARCHITECTURES = {"dense": Dense, "conv": Conv}
