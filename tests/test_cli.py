@@ -1,6 +1,7 @@
 """The command line, called as a stranger would: results on stdout, messages on stderr, and the exit codes 0, 1 and 2."""
 
 import json
+import signal
 import subprocess
 import sys
 from typing import get_args, get_type_hints
@@ -148,6 +149,41 @@ def test_a_model_that_is_told_labels_is_told_those_of_the_data(tmp_path, capsys)
     capsys.readouterr()
     assert call("report", model, tmp_path / "x.npy", "-o", tmp_path / "other.html") == 1
     assert "has no labels to tell the network" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ctrl_c_pressed(monkeypatch):
+    """Presses Ctrl-C so many times at the end of the first epoch, whatever the test runner does about it otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def pressed(times):
+        def press(progress, record):
+            for _ in range(times if record["epoch"] == 1 else 0):
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr("isthmus.training.Progress.show", press)
+
+    yield pressed
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_lets_the_epoch_end_and_keeps_the_model(tmp_path, capsys, ctrl_c_pressed):
+    ctrl_c_pressed(1)  # after the callbacks of epoch 1, so that it is epoch 2 which ends
+    assert call("fit", "digits:test", "-o", tmp_path / "m", "-n", 3, "--epochs", 9, "--patience", 5) == 130
+    captured = capsys.readouterr()
+    assert captured.err.endswith(f"isthmus: stopped by Ctrl-C after epoch 2; the model so far is in {tmp_path / 'm'}.\n")
+    assert captured.out.startswith(f"{tmp_path / 'm'}: 2 epochs")
+    assert isthmus.load(tmp_path / "m").n_iter_ == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_stops_at_once_and_nothing_is_written(tmp_path, capsys, ctrl_c_pressed):
+    ctrl_c_pressed(2)
+    assert call("fit", "digits:test", "-o", tmp_path / "m", "-n", 3, "--epochs", 9) == 130
+    captured = capsys.readouterr()
+    assert captured.err.endswith("isthmus: stopped by Ctrl-C before anything was written.\n")
+    assert captured.out == "" and not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_debug_shows_the_traceback(tmp_path):

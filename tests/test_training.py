@@ -235,6 +235,16 @@ def test_callbacks_see_every_epoch(X):
     assert model.n_iter_ == 4
 
 
+def test_a_callback_that_answers_true_ends_the_training_after_its_epoch(X):
+    class Enough:
+        def on_epoch_end(self, network, record):
+            return record["epoch"] == 2
+
+    enough, note = Enough(), Note()
+    model = Autoencoder(3, max_epochs=4, random_state=0).fit(X, callbacks=[enough, note])
+    assert model.n_iter_ == len(note.records) == 2
+
+
 def test_nothing_is_printed_by_default_and_progress_goes_to_stderr(X, capfd):
     Autoencoder(3, max_epochs=1).fit(X)
     assert capfd.readouterr() == ("", "")

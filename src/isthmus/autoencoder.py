@@ -153,7 +153,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             What encoder and decoder are told besides; then every verb that reads or writes samples asks for it.
         sample_weight : (n_samples,), default None; how often each sample counts. "auto" reads the sum as the number of samples
         validation : array like X (with a target: a pair), share in (0, 1) or None; its loss is noted after every epoch
-        callbacks : objects with `on_epoch_end(network, record)`
+        callbacks : objects with `on_epoch_end(network, record)`, which ends the training where it returns True
         """
         check_parameters(self)
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was

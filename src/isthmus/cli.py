@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ app = App(
     version=__version__,
     help_format="plaintext",  # markdown and boxes would cost a third of the time that help takes
     help_formatter="plain",
+    suppress_keyboard_interrupt=False,  # `main` says what Ctrl-C did
 )
 
 Data = Annotated[str, Parameter(help="A path (folder of pictures, picture, .npy, .csv) or a data set: digits, mnist:test.")]
@@ -69,7 +71,7 @@ def fit(
     force: Force = False,
     as_json: Json = False,
 ):
-    """Train a model on DATA and save it as the folder given with -o."""
+    """Train a model on DATA and save it as the folder given with -o. Ctrl-C ends the training early and keeps the model."""
     from .saving import refuse_replacing
 
     refuse_replacing(output, force)
@@ -82,8 +84,10 @@ def fit(
     settings |= {"loss": loss, "kind": kind, "scale": scale, "device": device, "random_state": seed, "verbose": 2}
     model = composed(preset, hidden, noise, settings)
     X, _, model.kind = opened(data, model.kind)
-    model.fit(X, condition=condition_of(data, conditional or preset == "conditional"), validation=validation_of(validation))
-    model.save(output, overwrite=force)
+    condition = condition_of(data, conditional or preset == "conditional")
+    with EndingEarly() as early:
+        model.fit(X, condition=condition, validation=validation_of(validation), callbacks=[early])
+        model.save(output, overwrite=force)
     last = model.history_[-1]
     reached = "loss" if "loss" in last else "objective"
     result = {"model": str(output), "epochs": model.n_iter_, "code": list(model.code_shape_), **last}
@@ -92,6 +96,8 @@ def fit(
         as_json,
         lambda: f"{output}: {model.n_iter_} epochs, a code of {model.n_components_} numbers, {reached} {last[reached]:.4g}",
     )
+    if early.asked:
+        raise KeyboardInterrupt(f"stopped by Ctrl-C after epoch {model.n_iter_}; the model so far is in {output}.")
 
 
 @app.command
@@ -257,6 +263,29 @@ def composed(preset: str | None, hidden: str | None, noise: float | None, settin
     return Autoencoder(**settings) if preset is None else getattr(presets, preset)(**own, **settings)
 
 
+class EndingEarly:
+    """A callback of `fit`: Ctrl-C lets the epoch end, so that its model can be saved; a second one stops at once."""
+
+    asked = False
+
+    def __enter__(self):
+        self.before = signal.getsignal(signal.SIGINT)
+        if self.before is signal.default_int_handler:  # a job in the background ignores Ctrl-C, and shall go on doing so
+            signal.signal(signal.SIGINT, self.ask)
+        return self
+
+    def ask(self, *_):
+        self.asked = True
+        signal.signal(signal.SIGINT, self.before)
+        note("\nisthmus: stopping after this epoch. Ctrl-C again stops at once and keeps nothing.")
+
+    def on_epoch_end(self, network, record) -> bool:
+        return self.asked
+
+    def __exit__(self, *_):
+        signal.signal(signal.SIGINT, self.before)
+
+
 def opened(data: str, kind: str):
     """The data at a path or under a name, the names of its pictures, and its kind."""
     from . import datasets
@@ -414,8 +443,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CycloptsError as error:
         note(f"isthmus: {' '.join(str(error).split())}\nSee: isthmus --help")
         return 2
-    except KeyboardInterrupt:
-        note("isthmus: stopped.")
+    except KeyboardInterrupt as stop:
+        note(f"isthmus: {str(stop) or 'stopped by Ctrl-C before anything was written.'}")
         return 130
     except Exception as error:
         if debug:

@@ -196,10 +196,9 @@ def train(network: Network, run: Run) -> list[dict]:
             record["seconds"] = time.perf_counter() - began
             history.append(record)
             check_finite(record)
-            for callback in run.callbacks:
-                callback.on_epoch_end(network, record)
+            answers = [callback.on_epoch_end(network, record) for callback in run.callbacks]
             progress.show(record)
-            if best.update(record):
+            if best.update(record) or True in answers:
                 break
     best.restore()
     refuse_lost(network)
