@@ -1,6 +1,7 @@
 """The command line, called as a stranger would: results on stdout, messages on stderr, and the exit codes 0, 1 and 2."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,46 @@ def test_fit_on_a_folder_of_pictures_then_reconstruct_into_a_folder_with_the_sam
     names = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png"))
     assert names == sorted(str(p.relative_to(pictures)) for p in pictures.rglob("*.png"))
     assert np.asarray(Image.open(tmp_path / "out" / "0.png")).shape == (8, 8)
+
+
+def test_force_replaces_a_folder_of_pictures_whole(model, pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert call("reconstruct", model, pictures, "-o", out) == 0
+    assert call("reconstruct", model, pictures / "inner", "-o", out) == 1
+    assert "already exists" in capsys.readouterr().err
+    assert call("reconstruct", model, pictures / "inner", "-o", out, "--force") == 0
+    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in (pictures / "inner").iterdir())
+    assert call("encode", model, pictures, "-o", tmp_path / "codes.npy") == 0
+    assert call("decode", model, tmp_path / "codes.npy", "-o", out, "--force") == 0
+    assert sorted(p.name for p in out.iterdir()) == [f"{i}.png" for i in range(6)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.npy", "out", "pictures"]
+
+
+def notes(folder):
+    (folder / "notes.txt").write_text("precious")
+
+
+def a_picture_of_ones_own(folder):
+    Image.new("L", (8, 8)).save(folder / "7.png")
+
+
+def a_link(folder):
+    (folder / "linked").symlink_to(folder.parent, target_is_directory=True)
+
+
+def a_file_in_its_place(folder):
+    shutil.rmtree(folder)
+    folder.write_text("precious")
+
+
+@pytest.mark.parametrize("own", [notes, a_picture_of_ones_own, a_link, a_file_in_its_place], ids=lambda f: f.__name__)
+def test_force_replaces_nothing_but_pictures_that_were_written_here(own, model, pictures, tmp_path, capsys):
+    assert call("reconstruct", model, pictures, "-o", tmp_path / "out") == 0
+    own(tmp_path / "out")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert call("reconstruct", model, pictures, "-o", tmp_path / "out", "--force") == 1
+    assert "Choose another name" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
 def test_encode_and_decode_apart_equal_reconstruct(model, tmp_path):

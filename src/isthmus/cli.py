@@ -125,7 +125,7 @@ def decode(
 
     if not codes.is_file():
         raise FileNotFoundError(f"{codes} does not exist. Give the .npy file that 'isthmus encode' wrote.")
-    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None)
+    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None, force)
 
 
 @app.command
@@ -134,7 +134,7 @@ def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
     fitted = loaded(model)
     target = free_output(output, fitted, force)
     X, names, _ = opened(data, fitted.schema_.kind)
-    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names)
+    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, force)
 
 
 @app.command
@@ -360,16 +360,30 @@ def free_file(path: Path, suffixes: tuple[str, ...], force: bool) -> Path:
 
 
 def free_output(path: Path, model, force: bool) -> Path:
-    """A file, or for images a folder that is not there yet."""
+    """A file, or for images a folder: a new one, or with --force one that holds nothing but pictures written here."""
     images = model.target_schema_.kind == "images"
     if images and not path.suffix:
-        if path.exists():
-            raise FileExistsError(f"{path} already exists. Pictures go to a new folder: choose another name.")
+        refuse_replacing_folder(path, force)
         return path
     return free_file(path, (".npy",) if images else (".npy", ".csv"), force)
 
 
-def write_result(path: Path, values, names: list[str] | None) -> None:
+def refuse_replacing_folder(path: Path, force: bool) -> None:
+    from .data.images import not_written_here
+    from .files import refuse_existing
+
+    refuse_existing(path, force)
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is a file, and pictures go to a folder. Choose another name.")
+    others = not_written_here(path)
+    if others:
+        raise FileExistsError(
+            f"{path} holds what isthmus did not write ({', '.join(others[:3])}), so it is not replaced. Choose another name, or "
+            "move that away."
+        )
+
+
+def write_result(path: Path, values, names: list[str] | None, force: bool) -> None:
     from .data.images import write_folder
     from .files import folder_aside
 
@@ -377,7 +391,7 @@ def write_result(path: Path, values, names: list[str] | None) -> None:
         write_file(path, values)
         return
     width = len(str(len(values) - 1))
-    with folder_aside(path) as aside:
+    with folder_aside(path, replace=force) as aside:
         write_folder(values, names or [f"{i:0{width}d}" for i in range(len(values))], aside)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from .schema import Schema, center_and_scale, chosen_scaling
@@ -13,6 +14,7 @@ from .vectors import dtype_name
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 _TOP = {"uint8": 255.0, "uint16": 65535.0}  # what white is, for pixels that are whole numbers
+_SOFTWARE = "isthmus"  # noted in every picture that is written, so that those alone are replaced
 
 
 class Images(Schema):
@@ -134,12 +136,31 @@ def read_picture(file: Path) -> np.ndarray:
 def write_folder(pictures: np.ndarray, names: list[str], folder: Path) -> None:
     """Pictures as .png files under their names; floats in [0, 1] are written as 8 bits."""
     taken: set[Path] = set()
+    made_here = PngInfo()
+    made_here.add_text("Software", _SOFTWARE)
     for picture, name in zip(pictures, names, strict=True):
         file = Path(folder) / Path(name).with_suffix(".png")
         file = Path(folder) / f"{name}.png" if file in taken else file  # a.jpg beside a.png
         taken.add(file)
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(as_bytes(picture)).save(file)
+        Image.fromarray(as_bytes(picture)).save(file, pnginfo=made_here)
+
+
+def not_written_here(folder: Path) -> list[str]:
+    """What a folder holds besides pictures that `write_folder` wrote, which say so, and folders of them."""
+    return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob("*") if not (is_folder(p) or written_here(p)))
+
+
+def is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def written_here(file: Path) -> bool:
+    try:
+        with Image.open(file, formats=["PNG"]) as opened:
+            return opened.info.get("Software") == _SOFTWARE
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
