@@ -290,8 +290,21 @@ FILES = {
     "empty array file": (bytes_in("a.npy"), ValueError, ["a.npy", "no .npy array"]),
     "truncated array": (truncated_npy, ValueError, ["cut.npy", "no .npy array"]),
     "array of objects": (objects_in_npy, ValueError, ["objects.npy", "safely"]),
-    "text in a table": (bytes_in("a.csv", b"x,y\n1,2\n3,many\n"), ValueError, ["a.csv", "not a table of numbers", "many"]),
-    "ragged table": (bytes_in("a.csv", b"1,2\n3\n"), ValueError, ["a.csv", "not a table of numbers"]),
+    "text in a table": (
+        bytes_in("a.csv", b"x,y\n1,2\n3,many\n"),
+        ValueError,
+        ["a.csv", "not a table of numbers", "line 3, column 2 holds 'many'", "Remove or encode"],
+    ),
+    "text between semicolons": (bytes_in("a.csv", b"x;y\n1;2\n3;many\n"), ValueError, ["line 3, column 2 holds 'many'"]),
+    "ragged table": (
+        bytes_in("a.csv", b"x,y\n1,2\n\n# so far\n3\n"),
+        ValueError,
+        ["a.csv", "line 5 has 1 cell, but the rows before it have 2 (separated by commas)", "Complete that row"],
+    ),
+    "longer row": (bytes_in("a.csv", b"1;2\n3;4;5\n"), ValueError, ["line 2 has 3 cells", "have 2 (separated by semicolons)"]),
+    "gap in a table": (bytes_in("a.csv", b"1,2\n3,\n"), ValueError, ["line 2, column 2 is empty", "Fill in a number"]),
+    "decimal commas": (bytes_in("a.csv", b"x;y\n1,5;2\n"), ValueError, ["line 2, column 1 holds '1,5'", "Write 1.5"]),
+    "another encoding": (bytes_in("a.csv", "größe,y\n1,2\n".encode("latin-1")), ValueError, ["not a table", "UTF-8"]),
     "empty table": (bytes_in("a.csv"), ValueError, ["a.csv", "empty|no numbers|no rows"]),
     "table of names only": (bytes_in("a.csv", b"x,y\n"), ValueError, ["a.csv", "empty|no numbers|no rows"]),
     "table that is not text": (bytes_in("a.csv", b"\xff\xfe\x00\x01"), ValueError, ["a.csv", "not a table of numbers"]),
@@ -303,6 +316,25 @@ def test_a_file_that_cannot_be_read_is_named_with_the_cure(make, error, words, t
     path = make(tmp_path)
     assert_clear(lambda: fit(path), error, words)
     assert_clear(lambda: read_path(str(path)), error, words)
+
+
+TABLES = {
+    "commas": "1,2.5\n-3,4e2\n",
+    "semicolons": "1;2.5\n-3;4e2\n",
+    "tabs": "1\t2.5\n-3\t4e2\n",
+    "names": "x,y\n1,2.5\n-3,4e2\n",
+    "names with other marks": "x; in cm,y\n1,2.5\n-3,4e2\n",
+    "names between semicolons": "x, in cm;y\n1;2.5\n-3;4e2\n",
+    "quotes": '"x";"y"\r\n"1";"2.5"\r\n"-3";"4e2"\r\n',
+    "spaces, a remark, empty lines": "# x, y\n1, 2.5\n\n-3,\t4e2\n\n",
+    "a mark of the byte order": "\ufeff1;2.5\n-3;4e2\n",
+}
+
+
+@pytest.mark.parametrize("text", TABLES.values(), ids=TABLES)
+def test_tables_are_read_whatever_separates_their_numbers(text, tmp_path):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    np.testing.assert_array_equal(read_path(tmp_path / "a.csv")[0], [[1, 2.5], [-3, 400]])
 
 
 # ------------------------------------------------------------------------------------------------ nothing is lost

@@ -1,12 +1,12 @@
 """Data in, data back: one schema for each kind of data, and the front door that tells the kinds apart."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 from torch import Tensor
 
+from .csv_files import read_csv
 from .images import SUFFIXES, Images, read_folder, read_picture
 from .schema import Rows, Schema
 from .vectors import Vectors
@@ -69,29 +69,6 @@ def read_npy(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"{path} is no .npy array that can be read safely ({error}). Save it with numpy.save.") from error
-
-
-def read_csv(path: Path) -> np.ndarray:
-    """Numbers separated by commas, with or without a line of column names."""
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline().strip().split(",")
-    try:
-        with warnings.catch_warnings(action="ignore"):  # numpy warns of a file without numbers; here that is an error
-            skip = 0 if any(map(is_number, first)) else 1  # a line of names holds no number; one with a gap is no such line
-            table = np.loadtxt(path, delimiter=",", skiprows=skip, ndmin=2, encoding="utf-8-sig")
-    except ValueError as error:
-        raise ValueError(f"{path} is not a table of numbers ({error}). Remove or encode the columns of text first.") from error
-    if not table.size:
-        raise ValueError(f"{path} is empty: it holds no rows of numbers. At least one is needed.")
-    return table
-
-
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def as_array(X) -> np.ndarray:
