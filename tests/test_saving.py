@@ -397,6 +397,16 @@ def test_a_save_that_fails_leaves_the_old_model_whole_and_nothing_behind(trouble
     assert_equal_numbers(load(saved), model, X)
 
 
+@pytest.mark.parametrize("place, left", [("a/b/model", []), ("there/b/model", ["there"])])
+def test_a_save_that_fails_takes_away_the_folders_it_made(place, left, model, tmp_path, monkeypatch):
+    for name in left:
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="The disk is full"):
+        model.save(tmp_path / place)
+    assert [path.name for path in tmp_path.rglob("*")] == left
+
+
 def test_a_save_that_is_interrupted_leaves_the_old_model_whole(model, saved, X, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt

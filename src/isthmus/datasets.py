@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from .files import made_folder
+
 # Files are (name, checksum); train first. Checksums as published by torchvision (md5), sha256 of the same MNIST files.
 _IDX: dict[str, dict] = {
     "mnist": {
@@ -136,8 +138,7 @@ def _check(path: Path, checksum: str) -> None:
 
 
 def _download(url: str, path: Path, checksum: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with made_folder(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         aside = Path(folder) / path.name
         try:
             with urllib.request.urlopen(url, timeout=60) as answer, open(aside, "wb") as file:

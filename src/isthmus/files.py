@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -18,19 +18,18 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 def folder_aside(path: Path, replace: bool = False):
     """A folder to fill beside `path`, renamed into its place when the block ends well; else everything is as it was."""
     path = path.resolve()  # a link is kept, and what it points to replaced
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    old = aside.with_name(f"{aside.name}.old")
-    try:
-        with full_disk_named(path):
+    with made_folder(path.parent), full_disk_named(path):
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        old = aside.with_name(f"{aside.name}.old")
+        try:
             yield aside
             flush(aside)
             os.chmod(aside, 0o777 & ~current_umask())
             put_in_place(aside, path, old, replace)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+            shutil.rmtree(old, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
 
 
 def put_in_place(aside: Path, path: Path, old: Path, replace: bool) -> None:
@@ -48,17 +47,31 @@ def put_in_place(aside: Path, path: Path, old: Path, replace: bool) -> None:
 @contextmanager
 def file_aside(path: Path):
     """An open binary file beside `path`, renamed into its place when the block ends well; else everything is as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with made_folder(path.parent), full_disk_named(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o666 & ~current_umask())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def made_folder(folder: Path):
+    """The folder is there while the block runs; where the block fails, whatever folders were made for it are gone again."""
+    new = [place for place in (folder, *folder.parents) if not place.exists()]  # innermost first
     try:
-        with full_disk_named(path), os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~current_umask())
-        os.replace(name, path)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        for place in new:
+            with suppress(OSError):  # someone else may have put something into it by now
+                place.rmdir()
         raise
 
 
