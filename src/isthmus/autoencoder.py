@@ -11,16 +11,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
 from torch import Tensor
 
-from . import generation
+from . import defaults, generation
 from .data import KINDS, Rows, Schema, as_array, open_data
 from .data.conditions import Condition, Told
 from .data.schema import refuse_non_finite
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
-from .parts import Code, Data, Noise
+from .parts import Code, Data
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
-from .training import Run, Samples, Training, automatic_batch_size, automatic_epochs, automatic_noise, train, warn_of_collapse
+from .training import Run, Samples, Training, train, warn_of_collapse
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -191,7 +191,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
         given = self.architecture
         choices = Choices(
-            architecture=("conv" if self.schema_.axes else "dense") if is_auto(given) else given,
+            architecture=defaults.architecture(self.schema_.axes) if is_auto(given) else given,
             bottleneck=self.bottleneck,
             corruption=self.corruption_,
             loss=self.loss_,
@@ -241,7 +241,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _held_out(self, validation):
         """What to validate on: the share of X to split off, rows of their own, or None."""
         if validation is None:
-            return None if self.patience is None else 0.1
+            return None if self.patience is None else defaults.HELD_OUT
         if isinstance(validation, Real):
             if not 0 < float(validation) < 1:
                 raise ValueError(f"validation={validation!r}: a share of the samples lies between 0 and 1, or pass data.")
@@ -259,7 +259,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
-            return "bernoulli" if low >= 0 and high <= 1 else "squared"
+            return defaults.loss(low, high)
         loss = loss_part(self.loss)
         loss.build(target.schema)  # which refuses what no scaling would cure
         least, most = getattr(loss, "support", (-math.inf, math.inf))
@@ -274,16 +274,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not is_auto(self.corruption):
             return self.corruption
         size = self._number_of_components() or math.prod(self.schema_.shape)
-        std = automatic_noise(samples.weight, size, self.schema_.spread())
-        return Noise(std) if std else None
+        return defaults.corruption(samples.weight, size, self.schema_.spread())
 
     def _number_of_components(self) -> int | None:
         if not is_auto(self.n_components):
             return None if self.n_components is None else int(self.n_components)
-        size = math.prod(self.schema_.shape)
-        if size == 1:
-            raise ValueError("X has 1 feature(s) (n_features=1); a code smaller than the input needs two or more.")
-        return min(max(size // 10, 2), 32, size - 1)
+        return defaults.n_components(math.prod(self.schema_.shape))
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
@@ -297,10 +293,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
-        batch_size = automatic_batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
+        batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
         return Run(
             samples.resident(),
-            max_epochs=automatic_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
+            max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
             batch_size=batch_size,
             learning_rate=training.default_rate if is_auto(self.learning_rate) else self.learning_rate,
             patience=self.patience,
@@ -591,15 +587,13 @@ def as_numbers(codes) -> np.ndarray:
 
 
 def chosen_device(device: str) -> torch.device:
-    if device != "auto":
-        try:
-            return torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
-            first = str(error).splitlines()[0]
-            raise ValueError(f"device={device!r} is not there ({first}). Choose 'cpu', 'cuda', 'mps' or 'auto'.") from error
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if device == "auto":
+        return defaults.device()
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"device={device!r} is not there ({first}). Choose 'cpu', 'cuda', 'mps' or 'auto'.") from error
 
 
 def precision_of(rows: Rows) -> torch.dtype:

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from . import defaults
 from .data.conditions import Told
 from .data.schema import Rows
+from .defaults import batch_size as automatic_batch_size  # noqa: F401  (the name by which benchmarks know it)
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Data, Parameters, Step, is_auto
 from .parts.random import Random, key_of
 from .parts.ranges import number, one_of, pair
-
-_RATES = {"muon": 4e-2, "adam": 1e-3}  # the learning rates that "auto" stands for
 
 
 class Training(Parameters):
@@ -63,14 +63,13 @@ class Training(Parameters):
 
     @property
     def default_rate(self) -> float:
-        return _RATES[self.optimizer]
+        return defaults.LEARNING_RATES[self.optimizer]
 
     def build_optimizer(self, parameters, learning_rate: float, weight: float):
         """The optimiser of `parameters`, for a run on samples that count `weight` in all."""
-        decay = self.weight_decay
+        decay = defaults.weight_decay(self.optimizer, weight) if is_auto(self.weight_decay) else self.weight_decay
         if self.optimizer == "adam":
-            return Adam(parameters, learning_rate, 0.0 if is_auto(decay) else decay, self.betas)
-        decay = max(0.1, min(1.0, 300 / weight)) if is_auto(decay) else decay
+            return Adam(parameters, learning_rate, decay, self.betas)
         return Muon(parameters, learning_rate, decay, self.momentum, self.betas)
 
     def rate(self, done: float) -> float:
@@ -81,28 +80,6 @@ class Training(Parameters):
         if self.schedule == "linear":
             return rest
         return 1.0 if self.schedule == "constant" else 0.5 * (1 - math.cos(math.pi * rest))
-
-
-# The rules behind "auto"; docs/decisions/0003-recipe.md says how they were found.
-
-
-def automatic_batch_size(weight: float) -> int:
-    """The power of two nearest to an eighth of the samples, from 32 to 1024."""
-    return 2 ** max(5, min(10, round(math.log2(max(weight, 1) / 8))))
-
-
-def automatic_epochs(count: int, batch_size: int) -> int:
-    """As many as make a thousand steps."""
-    return math.ceil(1000 / math.ceil(count / batch_size))
-
-
-def automatic_noise(weight: float, n_components: int, spread: float) -> float:
-    """Standard deviation of the noise that keeps few samples from being learnt by heart; 0 where there are many.
-
-    `spread` is the root mean variance of the columns, as the network sees them.
-    """
-    std = min(1.0, 14 / math.sqrt(weight * n_components))
-    return std * spread if std >= 0.05 else 0.0
 
 
 @dataclass
