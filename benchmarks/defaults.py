@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from isthmus import Autoencoder, Training
+from isthmus.defaults import batch_size
 from isthmus.parts import Modules
 from isthmus.parts.architectures import activation_of
-from isthmus.training import automatic_batch_size
 
 from .data import MissingData, checksum, split
 from .measures import pca_error, squared_error
@@ -70,7 +70,7 @@ def plain_adam(model: Autoencoder, X: np.ndarray, seed: int) -> Autoencoder:
         corruption=None,
         training=Training("adam", schedule="constant", betas=(0.9, 0.999)),
         learning_rate=1e-3,
-        batch_size=automatic_batch_size(len(X)),
+        batch_size=batch_size(len(X)),
         max_epochs=model.n_iter_,
         random_state=seed,
     )

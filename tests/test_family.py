@@ -406,12 +406,13 @@ def test_unit_norm_keeps_the_decoders_columns_at_length_one(name, after_20_steps
     torch.testing.assert_close(weight.norm(dim=0), torch.ones(4))
 
 
-@pytest.mark.law_of("topk")
-def test_dead_units_come_back_when_they_are_offered_the_residual():
+@pytest.mark.law_of("topk", "jumprelu")
+@pytest.mark.parametrize(
+    "bottleneck", [lambda weight: TopK(4, weight=weight), lambda weight: JumpReLU(10.0, l0=4, threshold=0.3, revival=weight)]
+)
+def test_dead_units_come_back_when_they_are_offered_the_residual(bottleneck):
     def dead(weight):
-        model = composed(
-            n_components=200, bottleneck=TopK(4, weight=weight), architecture=Dense((), activation=None, unit_norm=True)
-        )
+        model = composed(n_components=200, bottleneck=bottleneck(weight), architecture=Dense((), activation=None, unit_norm=True))
         return fit(model, loss="squared", corruption=None, batch_size=64, max_epochs=150).history_[-1]["dead"]
 
     assert dead(0.3) < 0.8 * dead(0.0)
@@ -914,6 +915,7 @@ OUT_OF_RANGE = {
         BatchTopK: {"k": [5, *NO_COUNT], "spare": NO_COUNT, "weight": NEGATIVE, "decay": NO_SHARE},
         JumpReLU: {
             "weight": NEGATIVE, "l0": [0, -1, 5, NAN, INF, "few", True], "threshold": NOT_POSITIVE, "bandwidth": NOT_POSITIVE,
+            "spare": NO_COUNT, "revival": NEGATIVE,
         },
         Gaussian: {"beta": NEGATIVE},
         VectorQuantized: CODEBOOK,

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from . import defaults
 from .data.conditions import Told
 from .data.schema import Rows
-from .defaults import batch_size as automatic_batch_size  # noqa: F401  (the name by which benchmarks know it)
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Data, Parameters, Step, is_auto

@@ -39,7 +39,7 @@ class SparseBottleneck(Part):
     counted: Tensor
     reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
-    dead_after = 100  # steps
+    dead_after = 20  # steps
     activation: str | None = "relu"
 
     def build(self, hidden_shape, n_components):
@@ -75,6 +75,19 @@ class SparseBottleneck(Part):
     @property
     def dead(self) -> Tensor:
         return self.idle >= self.dead_after
+
+    def left_to_dead(self, step: Step, spare: int) -> Tensor:
+        """(batch,) nats: how badly the `spare` most excited dead units rebuild what the others left."""
+        dead = self.dead
+        if not dead.any():
+            return step.code.z.new_zeros(len(step.code.z))
+        before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
+        offered = keep_largest(torch.where(dead, before, -torch.inf).flatten(1), min(spare, dead.numel())).view_as(before)
+        offered = torch.where(dead, offered, 0.0)  # where fewer are dead, the living were among the largest
+        network, target = step.network, step.batch.target.values
+        residual = (target - network.mean(step.output)).detach()
+        rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(torch.zeros_like(offered)))
+        return 0.5 * (residual - rebuilt).square().flatten(1).sum(1)
 
 
 class L1(SparseBottleneck):
@@ -178,18 +191,8 @@ class TopK(SparseBottleneck):
         return Code(keep_largest(self.act(before), self.k), extra={"before": before})
 
     def auxiliary(self, step: Step) -> Tensor | None:
-        """(batch,) nats: how badly the dead units rebuild what the others left; None where this is left out."""
-        if not self.weight:
-            return None
-        dead = self.dead
-        if not dead.any():
-            return step.code.z.new_zeros(len(step.code.z))
-        before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
-        offered = keep_largest(torch.where(dead, before, -torch.inf), min(self.spare, int(dead.sum())))
-        network, target = step.network, step.batch.target.values
-        residual = (target - network.mean(step.output)).detach()
-        rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(torch.zeros_like(offered)))
-        return self.weight * 0.5 * (residual - rebuilt).square().flatten(1).sum(1)
+        """(batch,) nats; None where this is left out."""
+        return self.weight * self.left_to_dead(step, self.spare) if self.weight else None
 
 
 def keep_largest(x: Tensor, k: int) -> Tensor:
@@ -267,6 +270,8 @@ class JumpReLU(SparseBottleneck):
     l0 : float or None, default None; wanted number of active units a sample
     threshold : float, default 0.03; of every unit before training
     bandwidth : float, default 0.1
+    spare : int, default 64; dead units that are offered what the others leave, for each sample, as in `TopK`
+    revival : float, default 1/32; weight of that term; 0 leaves it out
 
     >>> jump = JumpReLU()
     >>> jump.build((64,), 128), jump(torch.zeros(5, 64)).cost.shape
@@ -278,14 +283,18 @@ class JumpReLU(SparseBottleneck):
         "l0": number("(0, inf)").also(None),
         "threshold": number("(0, inf)"),
         "bandwidth": number("(0, inf)"),
+        "spare": whole("[1, inf)"),
+        "revival": number("[0, inf)"),
     }
 
-    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.1):
+    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.1, spare=64, revival=1 / 32):
         super().__init__()
         self.weight = weight
         self.l0 = l0
         self.threshold = threshold
         self.bandwidth = bandwidth
+        self.spare = spare
+        self.revival = revival
 
     def build(self, hidden_shape, n_components):
         code_shape = super().build(hidden_shape, n_components)
@@ -297,12 +306,16 @@ class JumpReLU(SparseBottleneck):
             raise ValueError(f"JumpReLU(l0={self.l0}) cannot have {self.l0} of {n_components} units speak. Set l0 below that.")
 
     def forward(self, hidden, random=None) -> Code:
-        before, threshold = self.act(self.linear(hidden)), self.log_threshold.exp()
-        z = Jump.apply(before, threshold, self.bandwidth)
-        active = SoftStep.apply(before, threshold, self.bandwidth).flatten(1).sum(1)  # (batch,)
-        if self.l0 is None:
-            return Code(z, cost=self.weight * active)
-        return Code(z, cost=self.weight * (active.mean() / self.l0 - 1).square())
+        before, threshold = self.linear(hidden), self.log_threshold.exp()
+        excited = self.act(before)
+        z = Jump.apply(excited, threshold, self.bandwidth)
+        active = SoftStep.apply(excited, threshold, self.bandwidth).flatten(1).sum(1)  # (batch,)
+        cost = active if self.l0 is None else (active.mean() / self.l0 - 1).square()
+        return Code(z, cost=self.weight * cost, extra={"before": before})
+
+    def auxiliary(self, step: Step) -> Tensor | None:
+        """(batch,) nats; None where this is left out."""
+        return self.revival * self.left_to_dead(step, self.spare) if self.revival else None
 
 
 def near(x: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
