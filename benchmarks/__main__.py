@@ -25,7 +25,7 @@ def main(arguments=None) -> None:
         print(f"wrote {results.write(options.logs)} and {variants.write(options.logs)}")
         return
     table = import_module(f".{options.name}", __package__)
-    options.seeds = range(1 if options.quick else options.seeds or getattr(table, "SEEDS", 1))
+    options.seeds = range(1) if options.quick else options.seeds or range(getattr(table, "SEEDS", 1))
     common = {"benchmark": options.name, **facts_of_run()}
     try:
         for row in table.rows(options):
@@ -50,12 +50,18 @@ def spoken(row: Row) -> str:
     )
 
 
+def seeds(text: str) -> range:
+    """"3" are the seeds 0 to 2, "1-2" are 1 and 2."""
+    first, dash, last = text.partition("-")
+    return range(int(first), int(last) + 1) if dash else range(int(text))
+
+
 def parse(arguments) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", choices=[*TABLES, "results"])
-    parser.add_argument("--seeds", type=int, help="how many seeds; each table has its own default")
+    parser.add_argument("--seeds", type=seeds, help="how many seeds (3), or which (1-2); each table has its own default")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of tutorial_time")
     parser.add_argument("--peer-repeats", type=int, default=1, help="rounds of tutorial_time that include Keras")
     parser.add_argument("--quick", action="store_true", help="little data, few epochs, one seed; logged only with --logs")
