@@ -51,7 +51,7 @@ def spoken(row: Row) -> str:
 
 
 def seeds(text: str) -> range:
-    """"3" are the seeds 0 to 2, "1-2" are 1 and 2."""
+    """Of how many, or of which: 3 means 0 to 2, and 1-2 means 1 and 2."""
     first, dash, last = text.partition("-")
     return range(int(first), int(last) + 1) if dash else range(int(text))
 
