@@ -248,7 +248,7 @@ def info(n_components="auto", *, weight=10.0, **kwargs):
     return Autoencoder(n_components, **({"penalties": MMD(weight)} | kwargs))
 
 
-def adversarial(n_components="auto", *, weight=1.0, **kwargs):
+def adversarial(n_components="auto", *, weight=10.0, **kwargs):
     """A discriminator holds the codes to N(0, I) (Makhzani et al. 2016).
 
     minimises  E[ loss(x, decode(z)) + weight * log(1 + exp(-D(z))) ],   while D learns to tell z from draws of N(0, I)

@@ -305,7 +305,7 @@ class Adversary(Part):
 
     Parameters
     ----------
-    weight : float, default 1.0
+    weight : float, default 10.0
     hidden : sequence of int, default (128, 128); of the discriminator
 
     Source: Makhzani et al. 2016, "Adversarial autoencoders".
@@ -318,7 +318,7 @@ class Adversary(Part):
 
     ranges = {"weight": number("[0, inf)"), "hidden": wholes("[1, inf)", "hidden=(128, 128)")}
 
-    def __init__(self, weight=1.0, hidden=(128, 128)):
+    def __init__(self, weight=10.0, hidden=(128, 128)):
         super().__init__()
         self.weight = weight
         self.hidden = hidden
