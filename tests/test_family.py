@@ -528,7 +528,7 @@ def test_a_scaled_contractive_penalty_does_not_care_how_large_the_codes_are(meth
 @pytest.mark.parametrize("name", ["contractive", "contractive convolution"])
 def test_the_stochastic_estimate_is_unbiased(name, after_20_steps):
     model = after_20_steps(name)
-    source = Data(model._rows(data_for(model)).block(3, 4).expand(4000, *model.schema_.shape))
+    source = Data(model._rows(data_for(model)).block(3, 4).values.expand(4000, *model.schema_.shape))
     estimate = estimated_jacobian_norm(model.network_, source, Random(0, "test", 0, torch.arange(4000)))
     exact = jacobian_norm(model.network_, Data(source.values[:1])).detach()
     estimate = estimate.detach()

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, as_array, open_data
-from .data.conditions import Condition, Told
-from .data.schema import refuse_non_finite
+from .data.conditions import Condition
+from .data.schema import Ready, refuse_non_finite
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import Code, Data
 from .parts.base import is_auto
@@ -219,7 +219,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if weight is not None and not weight.all():
             counts = np.flatnonzero(weight)
             X, weight = X[torch.from_numpy(counts).to(X.device) if isinstance(X, Tensor) else counts], weight[counts]
-        return self._on_device(Rows(KINDS[kind].learn(X, self.scale, weight), X)), weight
+        return self._on_device(KINDS[kind].learn(X, self.scale, weight).rows(X)), weight
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
@@ -289,7 +289,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network.architecture.start(network.loss.start(mean))
         for part in [*network.corruption, network.prior]:
             if hasattr(part, "look"):
-                part.look(samples.source.resident().take(torch.arange(len(samples.source))))
+                part.look(samples.source.resident().take(torch.arange(len(samples.source))).values)
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
@@ -313,7 +313,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
         rows = self._rows(X)
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
-        return given_back(codes.flatten(1).to(precision_of(rows)), X)
+        return given_back(codes.flatten(1).to(precision_of(rows.values)), X)
 
     def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
@@ -328,7 +328,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         def rebuilt(*block):
             code = self._encoded(*block)
-            return self._written(self.network_.mean(self.network_.decode(code)), rows)
+            return self._written(self.network_.mean(self.network_.decode(code)), precision_of(rows.values))
 
         return given_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
 
@@ -429,12 +429,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not isinstance(X, Tensor):
             rows = self._rows(X)
             codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
-            return given_back(codes.to(precision_of(rows)), X)
+            return given_back(codes.to(precision_of(rows.values)), X)
         self._need("encoder")
         self.schema_.check_shape(X)
         refuse_non_finite(X.detach())
         values = self.schema_.scaled(X.to(self.device_), self.dtype_).reshape(-1, *self.schema_.shape)
-        return self._code(values, *(told.values for told in self._told(condition, len(X)))).to(X.device)
+        return self._code(self.schema_.data(values), *(told.values for told in self._told(condition, len(X)))).to(X.device)
 
     def decode(self, codes, condition=None):
         """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
@@ -479,13 +479,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._check_features(X, reset=False)
         return rows
 
-    def _encoded(self, values: Tensor, condition: Tensor | None = None) -> Code:
-        return self.network_.encode(Data(values, condition=condition))
+    def _encoded(self, data: Data, condition: Tensor | None = None) -> Code:
+        return self.network_.encode(data.told(condition))
 
-    def _code(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self._encoded(values, condition).z
+    def _code(self, data: Data, condition: Tensor | None = None) -> Tensor:
+        return self._encoded(data, condition).z
 
-    def _told(self, condition, count: int) -> list[Told]:
+    def _told(self, condition, count: int) -> list[Ready]:
         """Rows of the condition, in a list: none where the model knows no condition."""
         if self.condition_ is None:
             if condition is not None:
@@ -520,16 +520,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _decoded(self, values, like, condition=None):
         """Data from codes of either shape, in the container and dtype of `like`."""
         self._check_codes(values)
-        rows = self._on_device(Rows(self.target_schema_, values.reshape(-1, *self.code_shape_), ready=True))
+        codes, precision = torch.as_tensor(values).reshape(-1, *self.code_shape_), precision_of(values)
+        rows = Ready(codes).to(self.dtype_, self.device_)
 
         def decoded(block, told=None):
-            return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), rows)
+            return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), precision)
 
         return given_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
 
-    def _written(self, mean: Tensor, rows: Rows) -> Tensor:
+    def _written(self, mean: Tensor, precision: torch.dtype) -> Tensor:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
-        return self.target_schema_.write(mean.to(precision_of(rows)))
+        return self.target_schema_.write(mean.to(precision))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
@@ -596,9 +597,9 @@ def chosen_device(device: str) -> torch.device:
         raise ValueError(f"device={device!r} is not there ({first}). Choose 'cpu', 'cuda', 'mps' or 'auto'.") from error
 
 
-def precision_of(rows: Rows) -> torch.dtype:
+def precision_of(values) -> torch.dtype:
     """That of the data: float64 for float64, else float32."""
-    return torch.float64 if str(getattr(rows.values, "dtype", "")).endswith("float64") else torch.float32
+    return torch.float64 if str(getattr(values, "dtype", "")).endswith("float64") else torch.float32
 
 
 def given_back(result: Tensor, like):

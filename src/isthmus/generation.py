@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
 from .network import in_blocks, padded
-from .parts import PRIORS, Data, part_of
+from .parts import PRIORS, part_of
 from .parts.random import Random
 
 
@@ -154,7 +154,7 @@ def log_likelihood(model, X, n_draws: int, seed: int, condition=None) -> np.ndar
         for start in range(0, len(rows), model.block_):
             stop = min(start + model.block_, len(rows))
             block = [padded(r.block(start, stop), model.block_) for r in (rows, *told)]
-            data = Data(block[0], condition=block[1] if told else None)
+            data = block[0].told(block[1] if told else None)
             code, place = network.encode(data), torch.arange(start, start + model.block_, device=model.device_)
             sums = torch.full((model.block_,), -math.inf, dtype=torch.float64, device=model.device_)
             for draw in range(n_draws):

@@ -145,9 +145,9 @@ class Network(nn.Module):
             for name in part.halves[other]:
                 setattr(part, name, None)
 
-    def nats(self, source: Tensor, target: Tensor, condition: Tensor | None = None) -> Tensor:
+    def nats(self, source: Data, target: Data, condition: Tensor | None = None) -> Tensor:
         """The loss of each sample at its deterministic code, without corruption."""
-        return self.loss(self.decode(self.encode(Data(source, condition=condition))), Data(target))
+        return self.loss(self.decode(self.encode(source.told(condition))), target)
 
     def forward(self, data: Data) -> Tensor:
         return self.mean(self.decode(self.encode(data)))
@@ -252,10 +252,12 @@ def in_blocks(function, size: int, *rows) -> Tensor:
     return result
 
 
-def padded(block: Tensor, size: int) -> Tensor:
+def padded(block: Data | Tensor, size: int) -> Any:
     """The block with rows of zeros behind it, up to `size` rows."""
     if len(block) == size:
         return block
+    if isinstance(block, Data):
+        return block.each(lambda tensor: padded(tensor, size))
     return torch.cat([block, block.new_zeros(size - len(block), *block.shape[1:])])
 
 

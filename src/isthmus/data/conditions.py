@@ -2,7 +2,8 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+
+from .schema import Ready
 
 
 class Condition:
@@ -26,7 +27,7 @@ class Condition:
             f"condition has shape {values.shape} and dtype {values.dtype}: one label a sample is expected, or rows of numbers."
         )
 
-    def read(self, condition, count: int) -> "Told":
+    def read(self, condition, count: int) -> Ready:
         """Rows for `count` samples; one label (or one row) alone is told to all of them."""
         if condition is None:
             raise ValueError(
@@ -42,13 +43,13 @@ class Condition:
                 raise ValueError(f"condition has shape {values.shape}, but ({count}, {self.width}) is expected.")
             if not np.isfinite(values).all():
                 raise ValueError("condition contains NaN or infinity. Fill it first.")
-            return Told(torch.from_numpy(np.array(values, np.float32)))
+            return Ready(torch.from_numpy(np.array(values, np.float32)))
         unknown = sorted({str(v) for v in np.unique(values).tolist() if v not in self.classes})
         if unknown:
             raise ValueError(f"condition holds {', '.join(unknown[:5])}, which the model was not told in fit. Known: {self}.")
         place = {label: i for i, label in enumerate(self.classes)}
         index = torch.tensor([place[v] for v in values.tolist()])
-        return Told(torch.nn.functional.one_hot(index, self.width).float())
+        return Ready(torch.nn.functional.one_hot(index, self.width).float())
 
     def config(self) -> dict:
         return {"classes": self.classes, "width": self.width}
@@ -57,25 +58,3 @@ class Condition:
         if self.classes is None:
             return f"{self.width} numbers"
         return ", ".join(map(str, self.classes[:10])) + (", ..." if self.width > 10 else "")
-
-
-class Told:
-    """Conditions as a network reads them, (n, width): rows like those of the data."""
-
-    def __init__(self, values: Tensor):
-        self.values = values
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def to(self, dtype, device) -> "Told":
-        return Told(self.values.to(device, dtype))
-
-    def take(self, index: Tensor) -> Tensor:
-        return self.values[index]
-
-    def block(self, start: int, stop: int) -> Tensor:
-        return self.values[start:stop]
-
-    def subset(self, index: Tensor) -> "Told":
-        return Told(self.values[index.to(self.values.device)])

@@ -9,27 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..records import Data
 from .random import Random
 from .ranges import Range, check_ranges
 
 # ---------------------------------------------------------------------------------------------------- records
-
-
-@dataclass
-class Data:
-    """Samples as tensors: `values` (batch, *shape) with channels last, as the schema scales them.
-
-    `weight`, of the same shape, is 0 where a value is not there; `length` (batch,) counts the valid steps of a sequence;
-    `condition` (batch, width) is what encoder and decoder are told besides.
-    """
-
-    values: Tensor
-    weight: Tensor | None = None
-    length: Tensor | None = None
-    condition: Tensor | None = None
-
-    def replace(self, values: Tensor) -> "Data":
-        return replace(self, values=values)
 
 
 @dataclass
