@@ -97,9 +97,8 @@ def told(name: str, rows=slice(None)) -> dict:
 def step_of(model: Autoencoder, index, name: str = "", epoch: int = 1) -> Step:
     """One step of training on the samples at `index`, as the loop would make it."""
     index = torch.as_tensor(index)
-    values = model._rows(data_for(model)).take(index)
     condition = None if model.condition_ is None else model.condition_.read(LABELS, len(LABELS)).values[index]
-    data = Data(values, condition=condition)
+    data = model._rows(data_for(model)).take(index).told(condition)
     return Step(model.network_, Batch(data, data), Random(0, "step", epoch, index))
 
 
