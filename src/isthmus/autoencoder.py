@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 from numbers import Real
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_random_
 from torch import Tensor
 
 from . import defaults, generation
-from .data import KINDS, Rows, Schema, as_array, open_data
+from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
-from .data.schema import Ready, refuse_non_finite
+from .data.schema import Ready, given_back, refuse_non_finite
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import Code, Data
 from .parts.base import is_auto
@@ -41,10 +42,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
     corruption : "auto", None, str, part or list of them, default "auto"
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
-        are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread.
+        are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread. Of tables it
+        hides a quarter of the cells.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli", "ssim" (of pictures) or any `(output, target) -> (batch,)`, one number a sample.
-        "auto" is bernoulli where the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "columns" (of tables), "ssim" (of pictures) or any `(output, target) -> (batch,)`,
+        one number a sample. "auto" is columns for a table, bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -52,7 +54,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors" or "images", default "auto"
+    kind : "auto", "vectors", "table" or "images", default "auto"
+        A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
+        missing, under kind="table".
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -204,7 +208,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             told = 0 if self.condition_ is None else self.condition_.width
             network = Network(choices, self.schema_, self.target_schema_, self._number_of_components(), told)
         deliberate = bool(listed(self.penalties)) or (not is_auto(self.corruption) and bool(listed(self.corruption)))
-        network.check_room(math.prod(self.schema_.shape), deliberate)
+        network.check_room(self.schema_.size, deliberate)
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
         self.network_ = network.to(self.device_, self.dtype_).eval()
         self.code_shape_ = network.code_shape
@@ -214,12 +218,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
         """Rows of `X` under a schema learnt from them, and their weights; samples of weight zero are left out."""
         X, kind = open_data(X, self.kind)
+        layout = layout_of(X) if kind == "vectors" else None
         X = KINDS[kind].check(X)
         weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
         if weight is not None and not weight.all():
             counts = np.flatnonzero(weight)
             X, weight = X[torch.from_numpy(counts).to(X.device) if isinstance(X, Tensor) else counts], weight[counts]
-        return self._on_device(KINDS[kind].learn(X, self.scale, weight).rows(X)), weight
+        schema = KINDS[kind].learn(X, self.scale, weight)
+        if isinstance(schema, Vectors):
+            schema.layout = layout
+        return self._on_device(schema.rows(X)), weight
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
@@ -233,7 +241,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
 
     def _check_features(self, X, reset: bool) -> None:
-        if self.schema_.kind == "vectors" and not isinstance(X, str | Path | Tensor):
+        if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
         elif reset:  # a path or a tensor has no names, and images have no columns
             self.n_features_in_ = math.prod(self.schema_.shape)
@@ -259,7 +267,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
-            return defaults.loss(low, high)
+            return defaults.loss(low, high, target.schema.columns)
         loss = loss_part(self.loss)
         loss.build(target.schema)  # which refuses what no scaling would cure
         least, most = getattr(loss, "support", (-math.inf, math.inf))
@@ -273,13 +281,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_corruption(self, samples: Samples):
         if not is_auto(self.corruption):
             return self.corruption
-        size = self._number_of_components() or math.prod(self.schema_.shape)
+        if self.schema_.columns is not None:
+            return defaults.CORRUPTION_OF_TABLES
+        size = self._number_of_components() or self.schema_.size
         return defaults.corruption(samples.weight, size, self.schema_.spread())
 
     def _number_of_components(self) -> int | None:
         if not is_auto(self.n_components):
             return None if self.n_components is None else int(self.n_components)
-        return defaults.n_components(math.prod(self.schema_.shape))
+        return min(defaults.n_components(self.schema_.size), max(1, math.prod(self.schema_.shape) - 1))
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
@@ -289,7 +299,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network.architecture.start(network.loss.start(mean))
         for part in [*network.corruption, network.prior]:
             if hasattr(part, "look"):
-                part.look(samples.source.resident().take(torch.arange(len(samples.source))).values)
+                part.look(samples.source.resident().take(torch.arange(len(samples.source))))
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
@@ -330,7 +340,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             code = self._encoded(*block)
             return self._written(self.network_.mean(self.network_.decode(code)), precision_of(rows.values))
 
-        return given_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+        return self.target_schema_.give_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+
+    def impute(self, X, condition=None):
+        """`X` with its missing cells, and no others, filled by what the model rebuilds there; for tables."""
+        return self._table("impute").fill(X, self.reconstruct(X, condition))
+
+    def score_cells(self, X, condition=None):
+        """Minus the loss of every cell, in nats, (n_samples, columns), judged by the other cells of its row; for tables.
+
+        The cell itself is hidden from the encoder. The lowest are those that surprise: wrong entries are among them. Missing
+        cells have 0.
+        """
+        places, rows = self._table("score_cells").places(), self._rows(X)
+        told = self._told(condition, len(rows))
+        nats = [in_blocks(partial(cell_nats, self.network_, place), self.block_, rows, *told) for place in places]
+        return -torch.stack(nats, 1).numpy().astype(np.float64)
 
     def score_samples(self, X, target=None, condition=None):
         """Minus the loss of each sample at its deterministic code, in nats, (n_samples,); higher is better."""
@@ -426,7 +451,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         A tensor comes back on its device and carries gradients; anything else gives an array.
         """
-        if not isinstance(X, Tensor):
+        if not isinstance(X, Tensor) or isinstance(self.schema_, Table):
             rows = self._rows(X)
             codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
             return given_back(codes.to(precision_of(rows.values)), X)
@@ -472,6 +497,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self, "network_")
         if getattr(self, "loaded_half_", half) != half:
             raise ValueError(f"This needs the {half}, but the model was loaded with only={self.loaded_half_!r}. Load it whole.")
+
+    def _table(self, verb: str) -> Table:
+        """The schema, if it is that of a table."""
+        self._need("decoder")
+        if isinstance(self.schema_, Table) and self.target_schema_ is self.schema_:
+            return self.schema_
+        raise ValueError(
+            f"{verb} is for tables with missing cells, but this model was fitted to {self.schema_.kind}. Fit with kind='table'."
+        )
 
     def _rows(self, X) -> Rows:
         self._need("encoder")
@@ -526,7 +560,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         def decoded(block, told=None):
             return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), precision)
 
-        return given_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
+        return self.target_schema_.give_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
 
     def _written(self, mean: Tensor, precision: torch.dtype) -> Tensor:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
@@ -569,6 +603,15 @@ def check_parameters(model: Autoencoder) -> None:
     (model.training or Training()).check_ranges()
 
 
+def cell_nats(network: Network, place: slice, data: Data, condition: Tensor | None = None) -> Tensor:
+    """The loss, (batch,), of the cells at `place`, which the encoder does not see."""
+    assert data.weight is not None
+    hidden = data.weight.clone()
+    hidden[:, place] = 0
+    code = network.encode(Data(data.values, hidden, condition=condition))
+    return network.loss.cells(network.decode(code), data)[:, place].sum(1)
+
+
 def checked_weight(sample_weight, count: int) -> np.ndarray:
     weight = np.asarray(sample_weight, np.float64)
     if weight.shape != (count,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.sum() > 0:
@@ -600,8 +643,3 @@ def chosen_device(device: str) -> torch.device:
 def precision_of(values) -> torch.dtype:
     """That of the data: float64 for float64, else float32."""
     return torch.float64 if str(getattr(values, "dtype", "")).endswith("float64") else torch.float32
-
-
-def given_back(result: Tensor, like):
-    """A result in the container that `like` came in."""
-    return result.to(like.device) if isinstance(like, Tensor) else as_array(result)

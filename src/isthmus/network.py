@@ -30,20 +30,46 @@ class Choices:
 
 
 class Inlet(nn.Module):
-    """Turns a sample's values into the floats that an architecture reads; a condition becomes further channels."""
+    """Turns a sample's values into the floats that an architecture reads.
+
+    A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
+    missing cell is zeros. A condition becomes further channels.
+    """
+
+    numbers: Tensor
+    categories: Tensor
+    first: Tensor
 
     def __init__(self, schema, condition: int = 0):
         super().__init__()
-        *space, channels = schema.shape
-        self.shape = (*space, channels + condition)
         self.condition = condition
+        self.columns = schema.columns
+        *space, channels = schema.shape
+        if self.columns is not None:
+            widths = torch.tensor(self.columns)
+            self.register_buffer("numbers", (widths == 0).nonzero().flatten(), persistent=False)
+            self.register_buffer("categories", widths.nonzero().flatten(), persistent=False)
+            self.register_buffer("first", (widths.cumsum(0) - widths)[widths > 0], persistent=False)
+            self.ones = int(widths.sum())
+            channels = 2 * len(self.numbers) + self.ones
+        self.shape = (*space, channels + condition)
 
     def forward(self, data: Data) -> Tensor:
+        values = data.values if self.columns is None else self.floats(data)
         if not self.condition:
-            return data.values
+            return values
         assert data.condition is not None
-        told = data.condition.view(len(data.values), *[1] * (data.values.ndim - 2), self.condition)
-        return torch.cat([data.values, told.expand(*data.values.shape[:-1], self.condition)], -1)
+        told = data.condition.view(len(values), *[1] * (values.ndim - 2), self.condition)
+        return torch.cat([values, told.expand(*values.shape[:-1], self.condition)], -1)
+
+    def floats(self, data: Data) -> Tensor:
+        """(batch, 2 * numbers + categories) of a table."""
+        there = torch.ones_like(data.values) if data.weight is None else data.weight
+        ones = there.new_zeros(len(there), self.ones)
+        place = self.first + data.values[:, self.categories].long()
+        ones = ones.scatter(1, place, there[:, self.categories])
+        known = there[:, self.numbers]
+        return torch.cat([data.values[:, self.numbers] * known, known, ones], 1)
 
 
 class Network(nn.Module):

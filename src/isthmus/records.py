@@ -31,4 +31,5 @@ class Data:
 
     def each(self, function: Callable[[Tensor], Tensor]) -> "Data":
         """`function` of every tensor that is there."""
-        return Data(*(x if x is None else function(x) for x in (self.values, self.weight, self.length, self.condition)))
+        rest = [None if x is None else function(x) for x in (self.weight, self.length, self.condition)]
+        return Data(function(self.values), *rest)

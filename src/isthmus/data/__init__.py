@@ -7,13 +7,15 @@ from scipy import sparse
 from torch import Tensor
 
 from .csv_files import read_csv
+from .frames import frame_of, is_complete, layout_of
 from .images import SUFFIXES, Images, read_folder, read_picture
 from .schema import Rows, Schema
+from .table import Table
 from .vectors import Vectors
 
-KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "images": Images}
+KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": Images}
 
-__all__ = ["KINDS", "Images", "Rows", "Schema", "Vectors", "kind_of", "open_data", "read_path"]
+__all__ = ["KINDS", "Images", "Rows", "Schema", "Table", "Vectors", "kind_of", "layout_of", "open_data", "read_path"]
 
 
 def open_data(X, kind: str = "auto"):
@@ -27,6 +29,9 @@ def open_data(X, kind: str = "auto"):
 
 def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
+    frame = None if isinstance(X, np.ndarray | Tensor) else frame_of(X)
+    if frame is not None:
+        return "vectors" if is_complete(frame) else "table"
     if sparse.issparse(X) or not hasattr(X, "shape"):
         return "images" if isinstance(X, list | tuple) and len(X) and getattr(X[0], "ndim", 0) in (2, 3) else "vectors"
     shape, ndim = tuple(X.shape), len(X.shape)

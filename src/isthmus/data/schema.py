@@ -28,8 +28,7 @@ class Schema:
 
     kind = ""
     axes = 0
-    columns = None  # every value is a number
-    missing = False  # and none is missing
+    columns: tuple[int, ...] | None = None  # None: every value is a number, and there
     statistics: "Statistics | None" = None
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
@@ -67,6 +66,15 @@ class Schema:
     def rows(self, X) -> "Rows":
         """Rows of checked data of the right form."""
         return Rows(self, X)
+
+    @property
+    def size(self) -> int:
+        """Numbers in a sample."""
+        return math.prod(self.shape)
+
+    def give_back(self, values: Tensor, like):
+        """Written values in the container that `like` came in."""
+        return given_back(values, like)
 
     def data(self, values: Tensor) -> Data:
         """Values as `Rows` holds them, as the record that a network reads."""
@@ -186,8 +194,10 @@ class Rows:
 
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
-        if self.ready or sparse.issparse(self.values):
+        if sparse.issparse(self.values):
             return self
+        if self.ready:
+            return Rows(self.schema, tensor_of(self.values).to(self.device, self.dtype), self.dtype, self.device, ready=True)
         values = tensor_of(self.values)
         if values.dtype != torch.uint8:
             if self.schema.is_identity:
@@ -234,6 +244,11 @@ class Rows:
             values = values.to(self.device)  # whole numbers travel small; float64 is scaled before it meets a device without it
         scaled = self.schema.scaled(values, self.dtype).to(self.device)
         return self.schema.data(scaled.reshape(-1, *self.schema.shape).contiguous())
+
+
+def given_back(result: Tensor, like):
+    """A result in the container that `like` came in: a tensor where it was one, else an array."""
+    return result.to(like.device) if isinstance(like, Tensor) else result.detach().cpu().numpy()
 
 
 def tensor_of(values) -> Tensor:
