@@ -132,7 +132,7 @@ REFUSED = {
     "an existing model": (1, ["fit", "digits", "-o", "MODEL"], "already exists"),
     "a missing path": (1, ["fit", "nowhere", "-o", "new"], "does not exist"),
     "a picture that is none": (1, ["fit", "broken", "-o", "new"], "bad.png"),
-    "text for numbers": (1, ["fit", "text.csv", "-o", "new"], "not a table of numbers"),
+    "text for numbers": (1, ["fit", "text.csv", "--kind", "vectors", "-o", "new"], "kind='table'"),
     "an unknown preset": (2, ["fit", "digits", "--preset", "magic", "-o", "new"], "magic"),
     "an unknown option": (2, ["fit", "digits", "--bogus", "-o", "new"], "bogus"),
     "no output": (2, ["fit", "digits"], "output"),

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from isthmus import Autoencoder, load, presets
+from isthmus.cli import main
+from isthmus.data import read_path
 from isthmus.parts import Columns, Data, Drop, Mask, Noise, Random, Swap
 
 RANDOM = np.random.default_rng(0)
@@ -258,3 +260,38 @@ def test_a_category_that_was_never_seen_is_named_and_read_as_missing(model):
         codes = model.transform(strange)
     missing = FRAME.assign(kind=FRAME["kind"].where(FRAME.index != FRAME.index[3], None))
     assert np.array_equal(codes, model.transform(missing))
+
+
+# --------------------------------------------------------------------------------------------------------- files
+
+
+def test_tables_of_text_are_read_as_frames(tmp_path):
+    (tmp_path / "a.csv").write_text("name; size;seen\nred;1.5;2024-05-01\n;;\nblue;3;2024-05-03\n")
+    frame, _ = read_path(tmp_path / "a.csv")
+    assert list(frame["name"].fillna("none")) == ["red", "none", "blue"] and frame["size"][0] == 1.5
+    assert frame["seen"].dt.day.iloc[2] == 3 and frame["seen"].isna()[1]
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_series_equal(read_path(tmp_path / "a.parquet")[0].dtypes, TYPES)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_through_the_command_line(suffix, tmp_path, capsys):
+    frame = FRAME[["size", "count", "kind", "open", "day"]]
+    source, model, filled = tmp_path / f"in{suffix}", tmp_path / "model", tmp_path / f"out{suffix}"
+    frame.to_csv(source, index=False) if suffix == ".csv" else frame.to_parquet(source, index=False)
+    run("info", source)
+    assert "kind" in (told := capsys.readouterr().out) and "large, middle, small" in told and "9.2%" in told
+    run("fit", source, "-o", model, "-n", 3, "--epochs", 2)
+    run("impute", model, source, "-o", filled)
+    back = read_path(filled, "table")[0]
+    assert not back.isna().any().any() and list(back.columns) == list(frame.columns)
+    there = frame["kind"].notna().to_numpy()
+    assert (back["kind"].to_numpy()[there] == frame["kind"].to_numpy()[there]).all()
+    run("reconstruct", model, source, "-o", tmp_path / f"again{suffix}")
+    run("encode", model, source, "-o", tmp_path / "codes.npy")
+    run("decode", model, tmp_path / "codes.npy", "-o", tmp_path / f"decoded{suffix}")
+    pd.testing.assert_frame_equal(*(read_path(tmp_path / f"{name}{suffix}", "table")[0] for name in ("again", "decoded")))
+
+
+def run(*arguments) -> None:
+    assert main([str(argument) for argument in arguments]) == 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
-from .data.schema import Ready, given_back, refuse_non_finite
+from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import Code, Data
 from .parts.base import is_auto
@@ -554,7 +554,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _decoded(self, values, like, condition=None):
         """Data from codes of either shape, in the container and dtype of `like`."""
         self._check_codes(values)
-        codes, precision = torch.as_tensor(values).reshape(-1, *self.code_shape_), precision_of(values)
+        codes, precision = tensor_of(values).reshape(-1, *self.code_shape_), precision_of(values)
         rows = Ready(codes).to(self.dtype_, self.device_)
 
         def decoded(block, told=None):

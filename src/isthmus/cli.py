@@ -23,7 +23,9 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says what Ctrl-C did
 )
 
-Data = Annotated[str, Parameter(help="A path (folder of pictures, picture, .npy, .csv) or a data set: digits, mnist:test.")]
+Data = Annotated[
+    str, Parameter(help="A path (folder of pictures, picture, .npy, .csv, .parquet) or a data set: digits, mnist:test.")
+]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
 Preset = Literal[  # a test holds this list and that of losses to their tables
     "linear", "dense", "deep", "convolutional", "denoising", "masked", "dropout", "sparse", "kl_sparse", "topk", "batch_topk",
@@ -56,9 +58,9 @@ def fit(
     preset: Preset | None = None,
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "ssim"] = "auto",
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "columns", "ssim"] = "auto",
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
-    kind: Literal["auto", "vectors", "images"] = "auto",
+    kind: Literal["auto", "vectors", "table", "images"] = "auto",
     scale: Literal["auto", "none", "standard", "minmax"] = "auto",
     epochs: Annotated[int | None, Parameter(help="Passes over the data.")] = None,
     batch_size: int | None = None,
@@ -135,6 +137,14 @@ def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
     target = free_output(output, fitted, force)
     X, names, _ = opened(data, fitted.schema_.kind)
     write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, force)
+
+
+@app.command
+def impute(model: Path, data: Data, *, output: Out, force: Force = False):
+    """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
+    fitted = loaded(model)
+    target = free_output(output, fitted, force)
+    write_file(target, fitted.impute(opened(data, fitted.schema_.kind)[0]))
 
 
 @app.command
@@ -294,8 +304,8 @@ def opened(data: str, kind: str):
     if datasets.is_name(data):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
-        X, names = read_path(data)
-    return X.reshape(len(X), -1) if kind == "vectors" and X.ndim > 2 and len(X) else X, names, kind
+        X, names = read_path(data, kind)
+    return X.reshape(len(X), -1) if kind == "vectors" and len(X.shape) > 2 and len(X) else X, names, kind
 
 
 def condition_of(data: str, wanted: bool):
@@ -365,7 +375,8 @@ def free_output(path: Path, model, force: bool) -> Path:
     if images and not path.suffix:
         refuse_replacing_folder(path, force)
         return path
-    return free_file(path, (".npy",) if images else (".npy", ".csv"), force)
+    table = model.target_schema_.kind == "table"
+    return free_file(path, (".csv", ".parquet") if table else (".npy",) if images else (".npy", ".csv"), force)
 
 
 def refuse_replacing_folder(path: Path, force: bool) -> None:
@@ -422,16 +433,32 @@ def write_drawn(path: Path, values, shape: str | None, columns: int | None = Non
 
 
 def write_file(path: Path, values) -> None:
-    """An array as .npy or .csv, written aside and renamed, so that a failure leaves nothing behind."""
+    """An array as .npy or .csv, a frame as .csv or .parquet, written aside and renamed: a failure leaves nothing behind."""
     import numpy as np
 
     from .files import file_aside
 
     with file_aside(path) as file:
-        if path.suffix.lower() == ".csv":
+        if hasattr(values, "columns") and path.suffix.lower() != ".npy":
+            write_frame(file, values, path.suffix.lower())
+        elif path.suffix.lower() == ".csv":
             np.savetxt(file, values, delimiter=",", fmt="%.9g")
         else:
             np.save(file, values)
+
+
+def write_frame(file, frame, suffix: str) -> None:
+    from io import BytesIO
+
+    import narwhals as nw
+
+    content = BytesIO()
+    table = nw.from_native(frame, eager_only=True)
+    if suffix == ".csv":
+        file.write(table.write_csv().encode())
+    else:
+        table.write_parquet(content)
+        file.write(content.getvalue())
 
 
 def tell(result, as_json: bool, text) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from . import datasets
 from .data import KINDS, open_data
 from .network import layers_of
@@ -39,6 +41,8 @@ def about_data(what: str) -> dict:
     X, kind = open_data(X)
     X = KINDS[kind].check(X)
     schema = KINDS[kind].learn(X)
+    if kind == "table":
+        return {"data": what, "kind": kind, "samples": int(X.shape[0]), "columns": columns_of(schema, X)}
     return {
         "data": what,
         "kind": kind,
@@ -50,6 +54,19 @@ def about_data(what: str) -> dict:
         "scaling": "none" if schema.is_identity else "each column" if schema.center.ndim else "all pixels alike",
         **constant_columns(schema),
     }
+
+
+def columns_of(schema, X) -> list[dict]:
+    """What every column of a table is read as, and the share of its cells that are missing."""
+    return [
+        {
+            "column": cell.name,
+            "read as": cell.role + (" (tails drawn in)" if cell.tails else ""),
+            "holds": ", ".join(map(str, cell.values[:4])) + (f", ... ({len(cell.values)})" if len(cell.values) > 4 else ""),
+            "missing": f"{np.isnan(cell.encode(X[cell.name])[:, 0]).mean():.1%}",
+        }
+        for cell in schema.cells
+    ]
 
 
 def layers(model) -> list[dict]:
@@ -66,10 +83,15 @@ def constant_columns(schema) -> dict:
 def as_text(facts: dict) -> str:
     """The facts, a line each, and the layers as a table."""
     width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if name != "layers"]
+    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if name not in ("layers", "columns")]
     if "layers" in facts:
-        rows = [("layer", "kind", "output", "parameters")]
-        rows += [(r["layer"], r["kind"], " x ".join(map(str, r["output"])), f"{r['parameters']:,}") for r in facts["layers"]]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines += [""] + ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        rows = [(r["layer"], r["kind"], " x ".join(map(str, r["output"])), f"{r['parameters']:,}") for r in facts["layers"]]
+        lines += ["", *aligned([("layer", "kind", "output", "parameters"), *rows])]
+    if "columns" in facts:
+        lines += ["", *aligned([tuple(facts["columns"][0]), *(tuple(column.values()) for column in facts["columns"])])]
     return "\n".join(lines)
+
+
+def aligned(rows: list[tuple]) -> list[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
