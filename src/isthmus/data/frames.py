@@ -121,8 +121,9 @@ def recast(table, columns: list[Cells], library: Any):
 def layout_of(X) -> Layout | None:
     """That of a frame; None for anything else, and where columns are numbered rather than named, as those of an array."""
     frame = X if isinstance(X, nw.DataFrame) else frame_of(X)
-    named = frame is not None and all(isinstance(name, str) for name in frame.columns)
-    return Layout.of(frame) if named else None
+    if frame is None or not all(isinstance(name, str) for name in frame.columns):
+        return None
+    return Layout.of(frame)
 
 
 def rounded(values: np.ndarray, cells: Cells) -> np.ndarray:
