@@ -212,7 +212,7 @@ def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
 # SSIM is not here: its windows see across the seams of the tiles.
 @pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
-    loss.build(type("schema", (), {"shape": (6, 5, 1)}))
+    loss.build(type("schema", (), {"shape": (6, 5, 1), "columns": None}))
     output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
     tiled = loss(output.tile(1, 2, 2, 1), Data(target.tile(1, 2, 2, 1)))
     torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
@@ -227,7 +227,7 @@ def test_the_scale_of_squared_is_learnt_where_there_is_a_posterior_and_nowhere_e
 
 def ssim_of(shape: tuple[int, ...], window: int = 11) -> SSIM:
     loss = SSIM(window)
-    loss.build(type("schema", (), {"shape": shape, "axes": 2}))
+    loss.build(type("schema", (), {"shape": shape, "axes": 2, "columns": None}))
     return loss
 
 
