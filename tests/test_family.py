@@ -610,6 +610,12 @@ def test_importance_weighting_with_one_draw_is_the_plain_bound_with_sampled_cost
 
 
 @pytest.mark.law_of("importance_weighted")
+def test_a_prior_that_is_fitted_afterwards_does_not_change_the_training():
+    histories = [fit(preset("importance_weighted", prior=prior), max_epochs=2).history_ for prior in (None, Mixture(3))]
+    assert [record["bound"] for record in histories[0]] == [record["bound"] for record in histories[1]]
+
+
+@pytest.mark.law_of("importance_weighted")
 def test_the_bound_does_not_fall_with_more_draws():
     model = fit("variational", max_epochs=10)
     bounds = []
