@@ -616,6 +616,14 @@ def test_a_prior_that_is_fitted_afterwards_does_not_change_the_training():
 
 
 @pytest.mark.law_of("importance_weighted")
+def test_every_draw_is_decoded_with_the_same_units_dropped(monkeypatch):
+    model = fit(composed(bottleneck="gaussian", architecture=Dense((16,), dropout=0.5)), max_epochs=1)
+    monkeypatch.setattr(Gaussian, "draw", lambda self, code, random: code.extra["mean"])
+    one, several = (ImportanceWeighted(draws)(step_of(model, torch.arange(20)))["bound"] for draws in (1, 4))
+    torch.testing.assert_close(one, several)
+
+
+@pytest.mark.law_of("importance_weighted")
 def test_the_bound_does_not_fall_with_more_draws():
     model = fit("variational", max_epochs=10)
     bounds = []
