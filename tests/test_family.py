@@ -753,6 +753,16 @@ def test_a_prior_can_be_fitted_after_the_fact_and_is_saved(prior, after_20_steps
     np.testing.assert_array_equal(load(tmp_path / "model").sample(4, random_state=0), new)
 
 
+def test_a_prior_fitted_after_the_fact_follows_the_models_seed_and_leaves_torchs_generator_alone(after_20_steps):
+    model, drawn = clone(after_20_steps("vq")).set_params(max_epochs=1).fit(VECTORS), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        drawn.append(model.fit_prior(Autoregressive(8, epochs=1), VECTORS).sample(20, random_state=0))
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*drawn)
+
+
 @pytest.mark.law_of("vamp", "regularised")
 def test_a_prior_made_of_posteriors_asks_for_the_encoder_and_others_do_not(after_20_steps, tmp_path):
     for name in ("vamp", "regularised"):

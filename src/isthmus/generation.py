@@ -38,19 +38,22 @@ def prior_of(model):
     )
     if not held:
         raise ValueError("This model has no prior to draw codes from. Call fit_prior('mixture', X), or fit it with prior=...")
-    return built_prior("normal", network)
+    return built_prior("normal", model)
 
 
-def built_prior(prior, network):
+def built_prior(prior, model):
+    """The prior, ready to be fitted; its first weights follow the model's seed, as those of a prior given to `fit` do."""
     part = part_of(prior, PRIORS, "prior")
-    part.build(network)
-    return part.to(next(network.parameters()))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(model.seed_)
+        part.build(model.network_)
+    return part.to(next(model.network_.parameters()))
 
 
 def fit_prior(model, prior, X, condition=None) -> None:
     """Builds the prior and fits it to the codes of `X`; the model's own is replaced."""
     model._need("encoder")
-    part = built_prior(prior, model.network_)
+    part = built_prior(prior, model)
     if part.trained:
         raise ValueError(f"{part!r} is trained along with the model: fit with prior={part!r}.")
     part.fit(codes_for(part, model, model._rows(X), *model._told(condition, len_of(X))))
