@@ -506,12 +506,13 @@ def test_unused_codebook_entries_revive():
     ids=repr,
 )
 def test_the_contractive_norm_in_closed_form_is_autograds(architecture, bottleneck):
-    model = fit(composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64"), max_epochs=1)
-    source = Data(torch.tensor(VECTORS[:10]))
-    exact = dense_row_norms(model.network_, source)
-    assert exact is not None
-    rows = autograd_jacobian(model.network_, source)
-    torch.testing.assert_close(exact, rows.flatten(2).square().sum(2), rtol=1e-5, atol=1e-9)
+    model = composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64", max_epochs=1)
+    for condition in (None, LABELS):
+        source = step_of(model.fit(VECTORS, condition=condition), torch.arange(10)).source
+        exact = dense_row_norms(model.network_, source)
+        assert exact is not None
+        rows = autograd_jacobian(model.network_, source)
+        torch.testing.assert_close(exact, rows.flatten(2).square().sum(2), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["exact", "stochastic"])

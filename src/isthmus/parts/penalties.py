@@ -90,6 +90,7 @@ def dense_row_norms(network, source: Data) -> Tensor | None:
 
     J = Q W + A, with W the first layer, Q all that follows it and A the way around (`Bypass`). Q is as narrow as the first
     hidden layer, and J itself, as wide as the input, is never made:  |J_j|^2 = Q_j W W' Q_j' + 2 Q_j W A_j' + |A_j|^2
+    W and A keep only the columns that read the data: a condition is told, and no code is asked to ignore it.
     """
     bottleneck = network.bottleneck
     if not isinstance(network.architecture, Dense) or not isinstance(bottleneck, Plain | L1 | KLSparse | Gaussian):
@@ -104,12 +105,13 @@ def dense_row_norms(network, source: Data) -> Tensor | None:
             steps.append(slope(layer, x).unsqueeze(1))
         x = layer(x)
     weight, around, before = last_step(bottleneck.mean if isinstance(bottleneck, Gaussian) else bottleneck.linear, x, inlet)
-    first = steps[0] if steps else weight
+    first = of_the_data(steps[0] if steps else weight, network)
     through = weight if steps else torch.eye(len(weight), dtype=x.dtype, device=x.device)
     for step in reversed(steps[1:]):
         through = through * step if step.ndim == 3 else through @ step  # ([batch,] numbers in the code, width)
     rows = ((through @ (first @ first.T)) * through).sum(-1)
     if around is not None:
+        around = of_the_data(around, network)
         rows = rows + 2 * (through * (around @ first.T)).sum(-1) + around.square().sum(1)
     act: nn.Module = getattr(bottleneck, "act", nn.Identity())
     if not isinstance(act, nn.Identity):
@@ -125,6 +127,12 @@ def last_step(last: Any, hidden: Tensor, inlet: Tensor) -> tuple[Tensor, Tensor 
         weight: Any = last[1].weight
         return weight, None, last(hidden)
     return last.weight, last.around, last((hidden, inlet))
+
+
+def of_the_data(weight: Tensor, network) -> Tensor:
+    """(out, numbers of a sample): of weights that read the network's inlet, the columns that read the data."""
+    shape = network.inlet.shape  # the condition's numbers are the last channels
+    return weight.view(len(weight), *shape)[..., : shape[-1] - network.condition].flatten(1)
 
 
 def slope(activation: nn.Module, x: Tensor) -> Tensor:
