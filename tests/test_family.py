@@ -17,7 +17,7 @@ from isthmus import Autoencoder, Training, load, presets
 from isthmus import autoencoder as estimator
 from isthmus import objective as objectives
 from isthmus import parts as all_parts
-from isthmus.generation import between
+from isthmus.generation import between, varied_codes
 from isthmus.objective import ImportanceWeighted, RateDistortion, Sum
 from isthmus.parts import (
     JPEG,
@@ -780,6 +780,25 @@ def test_variations_lie_around_what_they_vary(after_20_steps):
     np.testing.assert_allclose(near, model.reconstruct(VECTORS[:2]).repeat(3, 0), atol=1e-4)
     far = model.sample(3, like=VECTORS[:2], random_state=0)
     assert len(np.unique(far.round(6), axis=0)) == 6
+
+
+@pytest.mark.law_of("dense", "info", "regularised", "vq")
+@pytest.mark.parametrize("name", ["dense", "info", "regularised", "vq", "sparse map"])
+def test_variations_of_a_sample_do_not_depend_on_its_company_and_outlive_saving(name, after_20_steps, tmp_path):
+    model = after_20_steps(name)
+    X = data_for(model)
+    alone = model.sample(4, like=X[:1], random_state=0)
+    assert len(np.unique(alone.reshape(4, -1).round(6), axis=0)) == 4
+    np.testing.assert_array_equal(alone, model.sample(4, like=X[:3], random_state=0)[:4])
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(alone, load(tmp_path / "model").sample(4, like=X[:1], random_state=0))
+
+
+def test_variations_are_a_tenth_as_wide_as_the_training_codes_or_as_the_normal_they_are_held_to(after_20_steps):
+    for name, expected in (("dense", after_20_steps("dense").transform(VECTORS).std(0)), ("info", np.ones(4))):
+        model = after_20_steps(name)
+        codes = varied_codes(model, VECTORS[:1], 4000, 0, 1.0).numpy()
+        np.testing.assert_allclose(codes.std(0), 0.1 * expected, rtol=0.05)
 
 
 @pytest.mark.law_of("dense", "variational")

@@ -92,6 +92,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     loss_: object
     corruption_: object
     prior_: object
+    code_spread_: Tensor | None
     condition_: Condition | None
     n_iter_: int
     seed_: int
@@ -183,6 +184,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._start(samples)
         self.history_ = train(self.network_, self._run(samples, callbacks))
         self.n_iter_ = len(self.history_)
+        self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
         warn_of_collapse(self.history_[-1])
@@ -356,7 +358,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         n : int, default 1; how many, or with `like` how many of each
         like : array like X, default None
-            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the codes' spread.
+            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the training codes.
         spread : float, default 1.0; with `like`: how many times as far
         condition : one label (or row) for all, or one for each; where the model was fitted with a condition
         random_state : int, RandomState or None, default None
