@@ -389,6 +389,13 @@ def test_kl_sparsity_reaches_its_target(target):
     assert model.transform(VECTORS).mean() == pytest.approx(target, rel=0.2)
 
 
+@pytest.mark.law_of("kl_sparse")
+def test_no_unit_that_keeps_to_its_target_counts_as_dead():
+    model = preset("kl_sparse", 20, target=0.05, weight=30.0).set_params(batch_size=64, max_epochs=60).fit(VECTORS)
+    assert model.transform(VECTORS).mean() == pytest.approx(0.05, rel=0.2)
+    assert model.history_[-1]["dead"] == 0
+
+
 @pytest.mark.parametrize("kind, of", [("l1", lambda h: np.abs(h).sum(1).mean()), ("kl", lambda h: abs(h.mean() - 0.1))])
 def test_sparsity_of_a_hidden_layer_does_what_it_says(kind, of):
     hidden = []
