@@ -68,6 +68,7 @@ from isthmus.parts import (
 from isthmus.parts.base import Batch
 from isthmus.parts.gaussian import kl_to_normal
 from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimated_jacobian_norm, jacobian_norm
+from isthmus.training import warn_of_collapse
 
 UNBIASED = {"info", "beta_tc", "several penalties", "draws and total correlation"}  # estimates over pairs of samples
 
@@ -411,6 +412,27 @@ def test_sparsity_of_a_hidden_layer_does_what_it_says(kind, of):
 def test_unit_norm_keeps_the_decoders_columns_at_length_one(name, after_20_steps):
     weight = after_20_steps(name).network_.architecture.head[1].weight
     torch.testing.assert_close(weight.norm(dim=0), torch.ones(4))
+
+
+CURES = {
+    "dead": [
+        (L1(), "a lower weight"), (KLSparse(), "a higher weight"), (TopK(2), "a larger k, or a higher weight"),
+        (BatchTopK(2), "a larger k, or a higher weight"), (JumpReLU(), "a lower weight, or a higher revival"),
+        (JumpReLU(l0=2), "a larger l0, or a higher revival"),
+    ],
+    "active_units": [(Gaussian(), r"a lower beta, or a loss of a smaller scale, such as Squared\(scale=0.1\)")],
+    "usage": [
+        (VectorQuantized(8, dim=2), "a smaller codebook_size"), (ResidualQuantized(2, 8, dim=2), "a smaller codebook_size"),
+        (FiniteScalar((4, 3)), "fewer levels"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sign, bottleneck, cure", [(sign, *row) for sign, rows in CURES.items() for row in rows], ids=repr)
+def test_a_collapsed_code_is_told_with_the_cure_of_its_own_bottleneck(sign, bottleneck, cure):
+    network = fit(composed(bottleneck=bottleneck), max_epochs=1).network_
+    with pytest.warns(UserWarning, match=rf"collapsed \({sign}=.*Set {cure}"):
+        warn_of_collapse(network, {sign: 1.0 if sign == "dead" else 0.0})
 
 
 @pytest.mark.law_of("topk", "jumprelu")

@@ -187,7 +187,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
-        warn_of_collapse(self.history_[-1])
+        warn_of_collapse(self.network_, self.history_[-1])
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""

@@ -40,6 +40,7 @@ class SparseBottleneck(Part):
     reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
     dead_after = 20  # steps
+    cure = "Set a lower weight"
     activation: str | None = "relu"
 
     def build(self, hidden_shape, n_components):
@@ -136,6 +137,7 @@ class KLSparse(SparseBottleneck):
     """
 
     activation = "sigmoid"
+    cure = "Set a higher weight, which draws every unit towards the target"
     ranges = {"target": number("(0, 1)"), "weight": number("[0, inf)")}
 
     def __init__(self, target=0.05, weight=3.0):
@@ -172,6 +174,7 @@ class TopK(SparseBottleneck):
     ((128,), torch.Size([5, 128]))
     """
 
+    cure = "Set a larger k, or a higher weight for the term that revives dead units"
     ranges = {"k": whole("[1, inf)"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
 
     def __init__(self, k=32, spare=64, weight=1 / 32):
@@ -296,6 +299,10 @@ class JumpReLU(SparseBottleneck):
         self.bandwidth = bandwidth
         self.spare = spare
         self.revival = revival
+
+    @property
+    def cure(self) -> str:
+        return f"Set a {'lower weight' if self.l0 is None else 'larger l0'}, or a higher revival"
 
     def build(self, hidden_shape, n_components):
         code_shape = super().build(hidden_shape, n_components)
