@@ -364,6 +364,18 @@ def test_what_is_kept_is_larger_than_all_that_is_dropped(name, rows, after_20_st
     assert (kept.sum(1) <= 2 * rows).all()
 
 
+@pytest.mark.law_of("sparse", "kl_sparse", "topk", "batch_topk", "jumprelu")
+@pytest.mark.parametrize("name", ["sparse", "kl_sparse", "topk", "batch_topk", "jumprelu"])
+@pytest.mark.parametrize("columns", [1, 3, 40])
+def test_a_dictionary_is_wider_than_the_data_of_itself(name, columns):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = presets.PRESETS[name](max_epochs=1, random_state=0).fit(VECTORS[:50, 20 : 20 + columns])
+    assert model.n_components_ == 2 * columns
+    if name == "topk":
+        assert (model.transform(VECTORS[:50, 20 : 20 + columns]) != 0).sum(1).max() <= max(1, columns // 2)
+
+
 @pytest.mark.law_of("topk")
 @pytest.mark.parametrize("k", [1, 3])
 def test_topk_has_at_most_k_active_units(k):

@@ -16,7 +16,7 @@ from .data import KINDS, Rows, Schema, as_array, open_data
 from .data.conditions import Condition, Told
 from .data.schema import refuse_non_finite
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
-from .parts import Code, Data
+from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
@@ -31,8 +31,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     Parameters
     ----------
     n_components : "auto", int or None, default "auto"
-        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has. None keeps
-        the natural shape of the architecture's innermost layer (a map, for convolution).
+        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has; for a sparse
+        bottleneck twice the input's, up to 4096. None keeps the natural shape of the architecture's innermost layer (a map,
+        for convolution).
     architecture : "auto", str or part, default "auto"
         The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
         vectors and convolutional for images.
@@ -281,7 +282,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _number_of_components(self) -> int | None:
         if not is_auto(self.n_components):
             return None if self.n_components is None else int(self.n_components)
-        return defaults.n_components(math.prod(self.schema_.shape))
+        wide = getattr(part_of(self.bottleneck, BOTTLENECKS, "bottleneck"), "wide", False)
+        return defaults.n_components(math.prod(self.schema_.shape), wide)
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""

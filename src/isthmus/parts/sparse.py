@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .architectures import ACTIVATIONS, activation_of
-from .base import Code, Part, Step
+from .base import Code, Part, Step, is_auto
 from .layers import linear_from
 from .ranges import number, one_of, whole
 
@@ -37,6 +37,7 @@ class SparseBottleneck(Part):
     linear: nn.Module
     idle: Tensor
     counted: Tensor
+    wide = True
     reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
     dead_after = 20  # steps
@@ -165,7 +166,7 @@ class TopK(SparseBottleneck):
 
     Parameters
     ----------
-    k : int, default 32; units a sample
+    k : "auto" or int, default "auto"; units a sample. "auto" is a quarter of the units, from 1 to 32
     spare : int, default 64; dead units that are offered the residual, for each sample
     weight : float, default 1/32; of that term; 0 leaves it out
 
@@ -175,24 +176,29 @@ class TopK(SparseBottleneck):
     """
 
     cure = "Set a larger k, or a higher weight for the term that revives dead units"
-    ranges = {"k": whole("[1, inf)"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
+    ranges = {"k": whole("[1, inf)").also("auto"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
 
-    def __init__(self, k=32, spare=64, weight=1 / 32):
+    def __init__(self, k="auto", spare=64, weight=1 / 32):
         super().__init__()
         self.k = k
         self.spare = spare
         self.weight = weight
 
+    def build(self, hidden_shape, n_components):
+        code_shape = super().build(hidden_shape, n_components)
+        self.kept = max(1, min(32, n_components // 4)) if is_auto(self.k) else self.k
+        return code_shape
+
     def check(self, n_components):
         name = type(self).__name__
         if n_components is None:
             raise ValueError(f"{name} chooses among the units of a vector, but n_components=None keeps a map. Set n_components.")
-        if self.k > n_components:
+        if not is_auto(self.k) and self.k > n_components:
             raise ValueError(f"{name}(k={self.k}) cannot keep {self.k} of {n_components} units. Set k to n_components or less.")
 
     def forward(self, hidden, random=None) -> Code:
         before = self.linear(hidden)  # (batch, n_components)
-        return Code(keep_largest(self.act(before), self.k), extra={"before": before})
+        return Code(keep_largest(self.act(before), self.kept), extra={"before": before})
 
     def auxiliary(self, step: Step) -> Tensor | None:
         """(batch,) nats; None where this is left out."""
@@ -219,7 +225,7 @@ class BatchTopK(TopK):
 
     Parameters
     ----------
-    k : int, default 32; units a sample, on average
+    k : "auto" or int, default "auto"; units a sample, on average. "auto" as for `TopK`
     spare, weight : as for `TopK`
     decay : float in [0, 1), default 0.99; of the moving average
 
@@ -232,7 +238,7 @@ class BatchTopK(TopK):
     averaged: Tensor
     ranges = TopK.ranges | {"decay": number("[0, 1)")}
 
-    def __init__(self, k=32, spare=64, weight=1 / 32, decay=0.99):
+    def __init__(self, k="auto", spare=64, weight=1 / 32, decay=0.99):
         super().__init__(k, spare, weight)
         self.decay = decay
 
@@ -247,7 +253,7 @@ class BatchTopK(TopK):
         if random is None:
             least = self.threshold / self.averaged.clamp_min(1e-12)
             return Code(excited * (excited > least), extra={"before": before})
-        z = keep_largest(excited.view(1, -1), self.k * len(before)).view_as(before)
+        z = keep_largest(excited.view(1, -1), self.kept * len(before)).view_as(before)
         return Code(z, extra={"before": before})
 
     @torch.no_grad()
