@@ -395,6 +395,18 @@ def test_jumprelu_comes_to_the_number_of_units_that_is_asked_for():
     assert (model.transform(VECTORS) != 0).sum(1).mean() == pytest.approx(6, rel=0.2)
 
 
+@pytest.mark.law_of("jumprelu")
+@pytest.mark.parametrize("settings, moves", [({}, False), ({"threshold": 0.3, "bandwidth": 2.0}, True)])
+def test_silent_units_move_a_threshold_only_where_the_bandwidth_is_more_than_twice_as_large(settings, moves):
+    jump = JumpReLU(**settings)
+    jump.build((8,), 16)
+    jump.linear[1].weight.data.zero_()
+    jump.linear[1].bias.data.fill_(-5.0)
+    code = jump(torch.randn(10, 8))
+    (code.z.sum() + code.cost.sum()).backward()
+    assert (jump.log_threshold.grad != 0).all() if moves else (jump.log_threshold.grad == 0).all()
+
+
 @pytest.mark.law_of("kl_sparse")
 @pytest.mark.parametrize("target", [0.1, 0.3])
 def test_kl_sparsity_reaches_its_target(target):

@@ -274,12 +274,17 @@ class JumpReLU(SparseBottleneck):
     Neither step has a gradient, so t receives that of a step smoothed over `bandwidth` (their equations 11 and 12). With
     `l0` the cost is  weight * (active units / l0 - 1)^2 of the batch's mean instead, which aims at that many.
 
+    The relu comes before the step, so a silent unit stands at 0, however far below that W h + b is. Where the bandwidth is
+    more than twice the threshold, 0 is near the threshold, and every silent unit of every sample moves it. All thresholds then
+    move almost as one: with `l0` they find one level that keeps to it, fast; without, the price of a unit drives them up until
+    they are half a bandwidth high. With a smaller bandwidth each learns from the samples that come close to it.
+
     Parameters
     ----------
     weight : float, default 0.1; nats for an active unit (with `l0`: for being off by all of it)
     l0 : float or None, default None; wanted number of active units a sample
     threshold : float, default 0.03; of every unit before training
-    bandwidth : float, default 0.1
+    bandwidth : float, default 0.05; at up to twice the threshold silent units leave it alone
     spare : int, default 64; dead units that are offered what the others leave, for each sample, as in `TopK`
     revival : float, default 1/32; weight of that term; 0 leaves it out
 
@@ -297,7 +302,7 @@ class JumpReLU(SparseBottleneck):
         "revival": number("[0, inf)"),
     }
 
-    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.1, spare=64, revival=1 / 32):
+    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.05, spare=64, revival=1 / 32):
         super().__init__()
         self.weight = weight
         self.l0 = l0
