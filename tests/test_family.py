@@ -441,8 +441,7 @@ def test_unit_norm_keeps_the_decoders_columns_at_length_one(name, after_20_steps
 CURES = {
     "dead": [
         (L1(), "a lower weight"), (KLSparse(), "a higher weight"), (TopK(2), "a larger k, or a higher weight"),
-        (BatchTopK(2), "a larger k, or a higher weight"), (JumpReLU(), "a lower weight, or a higher revival"),
-        (JumpReLU(l0=2), "a larger l0, or a higher revival"),
+        (BatchTopK(2), "a larger k, or a higher weight"), (JumpReLU(), "a higher revival, or a lower weight"),
     ],
     "active_units": [(Gaussian(), r"a lower beta, or a loss of a smaller scale, such as Squared\(scale=0.1\)")],
     "usage": [

@@ -293,6 +293,7 @@ class JumpReLU(SparseBottleneck):
     ((128,), torch.Size([5]))
     """
 
+    cure = "Set a higher revival, or a lower weight (with l0: a larger l0)"
     ranges = {
         "weight": number("[0, inf)"),
         "l0": number("(0, inf)").also(None),
@@ -310,10 +311,6 @@ class JumpReLU(SparseBottleneck):
         self.bandwidth = bandwidth
         self.spare = spare
         self.revival = revival
-
-    @property
-    def cure(self) -> str:
-        return f"Set a {'lower weight' if self.l0 is None else 'larger l0'}, or a higher revival"
 
     def build(self, hidden_shape, n_components):
         code_shape = super().build(hidden_shape, n_components)
