@@ -186,6 +186,23 @@ def test_a_batch_repeated_twice_has_the_same_objective(name, after_20_steps):
     assert total(step_of(model, twice)) == pytest.approx(total(step_of(model, once)), rel=1e-5)
 
 
+WHOLE_BATCH = {
+    "kl_sparse": preset("kl_sparse"), "KL of a map": VARIANTS["KL of a map"], "hidden KL": VARIANTS["hidden KL"],
+    "jumprelu with l0": preset("jumprelu", bottleneck=JumpReLU(l0=2)), "contractive": preset("contractive"),
+    "stochastic_contractive": preset("stochastic_contractive"),
+}  # fmt: skip
+
+
+@pytest.mark.law_of("kl_sparse", "jumprelu", "contractive", "stochastic_contractive")
+@pytest.mark.parametrize("model", WHOLE_BATCH.values(), ids=WHOLE_BATCH)
+def test_a_term_of_the_whole_batch_counts_a_sample_of_weight_two_twice(model):
+    model = fit(model, batch_size=64, max_epochs=2)
+    twice, weighted = step_of(model, [*range(16), *range(5)]), step_of(model, range(16))
+    weighted.batch.sample_weight = torch.tensor([2.0] * 5 + [1.0] * 11)
+    assert total(weighted) == pytest.approx(total(twice), rel=1e-5)
+    assert total(weighted) != pytest.approx(total(step_of(model, range(16))), rel=1e-4)
+
+
 @pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_terms_a_sample_do_not_depend_on_the_batch(name, after_20_steps):

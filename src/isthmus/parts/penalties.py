@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .architectures import Dense
-from .base import Data, Part, Step
+from .base import Data, Part, Step, weighted_mean
 from .bottlenecks import Plain
 from .gaussian import Gaussian, log_normal
 from .ranges import flag, listed, number, one_of, whole, wholes
@@ -39,7 +39,7 @@ class Contractive(Part):
 
         penalty = weight * E[ sum_j |J_j|^2 / var_j ],   J_j the row of component j, var_j its variance over the batch
 
-    which is one number of the whole batch.
+    which is one number of the whole batch; mean and variance are weighted by the samples' weights.
 
     Parameters
     ----------
@@ -64,8 +64,10 @@ class Contractive(Part):
         random = step.random.stream("contractive")
         if not self.scaled or len(step.code.z) == 1:
             return self.weight * squared(step.network, step.source, random)
-        std = step.code.z.flatten(1).std(0, correction=0).clamp_min(1e-6)
-        return self.weight * squared(step.network, step.source, random, std).mean()
+        weight = step.batch.sample_weight
+        z = step.code.z.flatten(1)
+        std = weighted_mean((z - weighted_mean(z, weight)).square(), weight).sqrt().clamp_min(1e-6)
+        return self.weight * weighted_mean(squared(step.network, step.source, random, std), weight)
 
 
 def jacobian_norm(network, source: Data, random=None, std: Tensor | None = None) -> Tensor:
@@ -171,7 +173,7 @@ class Sparsity(Part):
 
         "l1":  weight * sum_j |h_j|          "kl":  weight * sum_j KL(target || mean of h_j over the batch)
 
-    "kl" reads activity as a share and needs a sigmoid there: `Dense(activation="sigmoid")`.
+    The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there: `Dense(activation="sigmoid")`.
 
     Parameters
     ----------
@@ -216,7 +218,7 @@ class Sparsity(Part):
         hidden = layers[self.layer].flatten(1)
         if self.kind == "l1":
             return self.weight * hidden.abs().sum(1)
-        return self.weight * kl_to_share(hidden.mean(0), self.target).sum()
+        return self.weight * kl_to_share(weighted_mean(hidden, step.batch.sample_weight), self.target).sum()
 
 
 # ----------------------------------------------------------------------------------------- the codes as a whole
@@ -230,7 +232,7 @@ class MMD(Part):
 
     for codes of n numbers: the unbiased estimate over a batch (its first 256 samples, for the cost grows with their square),
     with the inverse multiquadratic kernels of Tolstikhin et al. ("Wasserstein auto-encoders", section 4). One number of the
-    whole batch.
+    whole batch, in which the samples' weights are not seen: all codes count alike.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .architectures import ACTIVATIONS, activation_of
-from .base import Code, Part, Step, is_auto
+from .base import Code, Part, Step, is_auto, weighted_mean
 from .layers import linear_from
 from .ranges import number, one_of, whole
 
@@ -124,7 +124,7 @@ class KLSparse(SparseBottleneck):
 
         z = sigmoid(W h + b),   cost = weight * sum_j KL(target || mean of z_j over the batch)
 
-    The cost is one number of the whole batch. A sigmoid is never quite zero: here a unit counts as active above its target,
+    The mean is weighted by the samples' weights, and the cost one number of the whole batch. A sigmoid is never quite zero: here a unit counts as active above its target,
     so one that keeps to the target is never dead, and one that is dead stayed below it for all the samples of many steps.
 
     Parameters
@@ -133,7 +133,7 @@ class KLSparse(SparseBottleneck):
     weight : float, default 3.0; nats
 
     >>> kl = KLSparse()
-    >>> kl.build((64,), 128), kl(torch.zeros(5, 64)).cost.shape
+    >>> kl.build((64,), 128), kl.batch_cost(kl(torch.zeros(5, 64))).shape
     ((128,), torch.Size([]))
     """
 
@@ -147,8 +147,10 @@ class KLSparse(SparseBottleneck):
         self.weight = weight
 
     def forward(self, hidden, random=None) -> Code:
-        z = self.act(self.linear(hidden))
-        return Code(z, cost=self.weight * kl_to_share(z.mean(0), self.target).sum())
+        return Code(self.act(self.linear(hidden)))
+
+    def batch_cost(self, code: Code, sample_weight: Tensor | None = None) -> Tensor:
+        return self.weight * kl_to_share(weighted_mean(code.z, sample_weight), self.target).sum()
 
     def active(self, z):
         return z > self.target
@@ -272,7 +274,7 @@ class JumpReLU(SparseBottleneck):
         a = relu(W h + b),   z_j = a_j where a_j > exp(t_j), else 0,   cost = weight * number of active units
 
     Neither step has a gradient, so t receives that of a step smoothed over `bandwidth` (their equations 11 and 12). With
-    `l0` the cost is  weight * (active units / l0 - 1)^2 of the batch's mean instead, which aims at that many.
+    `l0` the cost is  weight * (active units / l0 - 1)^2 of the batch's weighted mean instead, which aims at that many.
 
     The relu comes before the step, so a silent unit stands at 0, however far below that W h + b is. Where the bandwidth is
     more than twice the threshold, 0 is near the threshold, and every silent unit of every sample moves it. All thresholds then
@@ -326,8 +328,12 @@ class JumpReLU(SparseBottleneck):
         excited = self.act(before)
         z = Jump.apply(excited, threshold, self.bandwidth)
         active = SoftStep.apply(excited, threshold, self.bandwidth).flatten(1).sum(1)  # (batch,)
-        cost = active if self.l0 is None else (active.mean() / self.l0 - 1).square()
-        return Code(z, cost=self.weight * cost, extra={"before": before})
+        return Code(z, cost=self.weight * active, extra={"before": before, "active": active})
+
+    def batch_cost(self, code: Code, sample_weight: Tensor | None = None) -> Tensor | None:
+        if self.l0 is None:
+            return code.cost
+        return self.weight * (weighted_mean(code.extra["active"], sample_weight) / self.l0 - 1).square()
 
     def auxiliary(self, step: Step) -> Tensor | None:
         """(batch,) nats; None where this is left out."""
