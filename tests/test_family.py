@@ -626,13 +626,25 @@ def test_mmd_is_nought_for_equal_and_large_for_distant_distributions():
 
 
 @pytest.mark.law_of("beta_tc")
-def test_total_correlation_is_nought_for_independent_components_and_not_for_copies():
-    def of(z):
-        code = Code(z, extra={"mean": z, "logvar": torch.full_like(z, -2.0)})
-        return float(TotalCorrelation(1.0)(type("step", (), {"code": code})))
+@pytest.mark.parametrize("covariance", [0.0, 0.5, 0.8])
+def test_total_correlation_of_gaussians_is_that_of_their_sum_in_closed_form(covariance):
+    """Means from N(0, C) and posteriors N(mean, I / 2) make q(z) = N(0, C + I / 2), whose total correlation is known."""
+    random, variance, found = torch.Generator().manual_seed(0), 0.5, []
+    root = torch.linalg.cholesky(torch.tensor([[1.0, covariance], [covariance, 1.0]]))
+    for _ in range(40):
+        mean, eps = (torch.randn(256, 2, generator=random) for _ in range(2))
+        mean = mean @ root.T
+        code = Code(mean + variance**0.5 * eps, extra={"mean": mean, "logvar": torch.full_like(mean, math.log(variance))})
+        found.append(float(TotalCorrelation(1.0)(type("step", (), {"code": code}))))
+    expected = -0.5 * math.log(1 - (covariance / (1 + variance)) ** 2)
+    assert np.mean(found) == pytest.approx(expected, abs=0.02)
 
-    z = torch.randn(800, 2, generator=torch.Generator().manual_seed(0))
-    assert of(z[:, [0, 0]]) > of(z) + 0.5
+
+@pytest.mark.law_of("beta_tc")
+def test_total_correlation_reads_posteriors_that_do_not_meet_as_the_docstring_says():
+    mean = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    code = Code(mean, extra={"mean": mean, "logvar": torch.full_like(mean, -30.0)})
+    assert float(TotalCorrelation(1.0)(type("step", (), {"code": code}))) == pytest.approx(2 * math.log(64), rel=1e-4)
 
 
 @pytest.mark.law_of("info", "adversarial")

@@ -279,7 +279,10 @@ class TotalCorrelation(Part):
 
     q(z) is the mixture of the batch's posteriors (of its first 256, for the cost grows with their square), so a Gaussian
     bottleneck is needed; the data set's size is in their minibatch-weighted estimate a constant, which is left out. One number
-    of the whole batch.
+    of the whole batch, in which the samples' weights are not seen.
+
+    A code is read beside its own posterior, so the estimate lies too high, the more so the narrower posteriors are and the
+    fewer a batch has: posteriors that do not meet give (n - 1) log(batch) nats, however independent the n components are.
 
     Parameters
     ----------
