@@ -785,12 +785,15 @@ def test_a_linear_variational_model_reaches_probabilistic_pca(stretched):
 
 
 @pytest.mark.law_of("vamp")
-def test_a_vamp_prior_of_one_component_and_unit_posterior_is_the_normal():
-    model = fit(composed(bottleneck="gaussian", prior=all_parts.Vamp(1)), max_epochs=1)
-    z = torch.randn(5, 4)
+@pytest.mark.parametrize("components", [1, 3])
+def test_a_vamp_prior_is_the_mixture_of_the_posteriors_of_its_inputs(components):
+    model = fit(composed(bottleneck="gaussian", prior=Vamp(components)), max_epochs=1)
+    z = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         seen = model.network_.encode(Data(model.network_.prior.inputs)).extra
-        expected = torch.distributions.Normal(seen["mean"], (0.5 * seen["logvar"]).exp()).log_prob(z).sum(1)
+        each = torch.distributions.Normal(seen["mean"], (0.5 * seen["logvar"]).exp())
+        even = torch.distributions.Categorical(torch.ones(components))
+        expected = torch.distributions.MixtureSameFamily(even, torch.distributions.Independent(each, 1)).log_prob(z)
         torch.testing.assert_close(model.network_.prior.log_prob(z, model.network_), expected, rtol=1e-4, atol=1e-4)
 
 
