@@ -488,6 +488,23 @@ def test_dead_units_come_back_when_they_are_offered_the_residual(bottleneck):
 
 
 @pytest.mark.law_of("dropout")
+def test_dropout_silences_its_share_of_every_hidden_layer_while_training_and_none_outside():
+    model = fit(preset("dropout", share=0.3), max_epochs=1)
+    network, seen = model.network_, []
+    both = network.architecture
+    readers = [both.encoder[2], network.bottleneck.linear, both.decoder[2], both.head]  # of the four hidden layers
+    for reader in readers:
+        reader.register_forward_pre_hook(lambda module, inputs: seen.append(float((inputs[0] == 0).float().mean())))
+    first, second = (step_of(model, torch.arange(256), epoch=epoch).output for epoch in (1, 2))
+    assert seen == pytest.approx([0.3] * 8, abs=0.03)
+    assert (first != second).any()
+    seen.clear()
+    data = Data(model._rows(VECTORS).block(0, 256))
+    torch.testing.assert_close(network(data), network(data), rtol=0, atol=0)
+    assert seen == [0.0] * 8
+
+
+@pytest.mark.law_of("dropout")
 def test_dropped_units_and_connections_keep_the_mean():
     x, random = torch.ones(2000, 8), Random(0, "test", 0, torch.arange(2000))
     from isthmus.parts.layers import dropped, through_dropped
