@@ -70,7 +70,7 @@ from isthmus.parts.gaussian import kl_to_normal
 from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimated_jacobian_norm, jacobian_norm
 from isthmus.training import warn_of_collapse
 
-UNBIASED = {"info", "beta_tc", "several penalties", "draws and total correlation"}  # estimates over pairs of samples
+UNBIASED = {"info", "several penalties"}  # estimates over pairs of different samples
 
 
 def fit(name_or_model, **settings) -> Autoencoder:
@@ -235,6 +235,19 @@ def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
     output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
     tiled = loss(output.tile(1, 2, 2, 1), Data(target.tile(1, 2, 2, 1)))
     torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
+
+
+@pytest.mark.law_of("variational")
+@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
+def test_a_target_tiled_2x2_is_four_times_the_loss_at_the_same_cost(loss, monkeypatch):
+    model = fit(composed(architecture=Conv((4,)), bottleneck="gaussian", loss=loss), max_epochs=1)
+    plain, tiled = step_of(model, torch.arange(20)), step_of(model, torch.arange(20))
+    expected = {name: term * (4 if name == "loss" else 1) for name, term in Sum()(plain).items()}
+    decode = model.network_.decode
+    monkeypatch.setattr(model.network_, "decode", lambda *given: decode(*given).tile(1, 2, 2, 1))
+    tiled.batch.target = Data(tiled.batch.target.values.tile(1, 2, 2, 1))
+    assert expected.keys() == {"loss", "cost"}
+    torch.testing.assert_close(Sum()(tiled), expected)
 
 
 @pytest.mark.law_of("variational")
@@ -428,7 +441,7 @@ def test_silent_units_move_a_threshold_only_where_the_bandwidth_is_more_than_twi
 @pytest.mark.parametrize("target", [0.1, 0.3])
 def test_kl_sparsity_reaches_its_target(target):
     model = fit(preset("kl_sparse", 20, target=target, weight=30.0), batch_size=64, max_epochs=100)
-    assert model.transform(VECTORS).mean() == pytest.approx(target, rel=0.2)
+    np.testing.assert_allclose(model.transform(VECTORS).mean(0), target, rtol=0.2)  # every unit, not only all together
 
 
 @pytest.mark.law_of("kl_sparse")
@@ -798,7 +811,7 @@ def test_a_linear_variational_decoder_spans_the_leading_axes_with_the_lengths_th
 def test_a_linear_variational_model_reaches_probabilistic_pca(stretched):
     model = trained_linear_vae(stretched, 3, "learnt")
     expected = PCA(3).fit(stretched).score(stretched)  # mean log likelihood of probabilistic PCA (Tipping & Bishop 1999)
-    assert model.log_likelihood(stretched, 200, random_state=0).mean() == pytest.approx(expected, abs=6e-3 + 6 * 1e-3)
+    assert model.log_likelihood(stretched, 200, random_state=0).mean() == pytest.approx(expected, abs=6 * 1e-3)
 
 
 @pytest.mark.law_of("vamp")
