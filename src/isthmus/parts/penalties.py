@@ -173,7 +173,8 @@ class Sparsity(Part):
 
         "l1":  weight * sum_j |h_j|          "kl":  weight * sum_j KL(target || mean of h_j over the batch)
 
-    The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there: `Dense(activation="sigmoid")`.
+    The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there, as of
+    `Dense(activation="sigmoid")`.
 
     Parameters
     ----------
