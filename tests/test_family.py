@@ -229,7 +229,7 @@ def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
 
 
 # SSIM is not here: its windows see across the seams of the tiles.
-@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
+@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Absolute(scale=0.3), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
     loss.build(type("schema", (), {"shape": (6, 5, 1)}))
     output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
@@ -238,7 +238,7 @@ def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
 
 
 @pytest.mark.law_of("variational")
-@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
+@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Absolute(scale=0.3), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_is_four_times_the_loss_at_the_same_cost(loss, monkeypatch):
     model = fit(composed(architecture=Conv((4,)), bottleneck="gaussian", loss=loss), max_epochs=1)
     plain, tiled = step_of(model, torch.arange(20)), step_of(model, torch.arange(20))
@@ -251,10 +251,37 @@ def test_a_target_tiled_2x2_is_four_times_the_loss_at_the_same_cost(loss, monkey
 
 
 @pytest.mark.law_of("variational")
-def test_the_scale_of_squared_is_learnt_where_there_is_a_posterior_and_nowhere_else():
-    with_posterior, without = fit("variational", loss="squared", max_epochs=1), fit("dense", loss="squared", max_epochs=1)
+@pytest.mark.parametrize("loss", ["squared", "absolute"])
+def test_a_scale_is_learnt_where_there_is_a_posterior_and_nowhere_else(loss):
+    with_posterior, without = fit("variational", loss=loss, max_epochs=1), fit("dense", loss=loss, max_epochs=1)
     assert isinstance(with_posterior.network_.loss.log_scale, torch.nn.Parameter)
     assert not list(without.network_.loss.parameters())
+
+
+@pytest.mark.parametrize(
+    "loss, mean, density",
+    [
+        (Squared, lambda error: error.square().mean().sqrt(), torch.distributions.Normal),
+        (Absolute, lambda error: error.abs().mean(), torch.distributions.Laplace),
+    ],
+)
+def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(loss, mean, density):
+    error = torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    best = float(mean(error))
+    nats = []
+    for scale in (0.8 * best, best, 1.25 * best):
+        part = loss(scale=scale)
+        part.build(type("schema", (), {"shape": (6,)}))
+        nats.append(float(part(error, Data(torch.zeros_like(error))).mean()))
+        assert nats[-1] == pytest.approx(-float(density(0.0, scale).log_prob(error).sum(1).mean()))
+    assert nats[1] < min(nats[0], nats[2])
+    learnt = loss(scale="learnt")
+    learnt.build(type("schema", (), {"shape": (6,)}))
+    learnt.log_scale.data.fill_(math.log(best))
+    found = learnt.double()(error, Data(torch.zeros_like(error))).mean()
+    found.backward()
+    assert found.item() == pytest.approx(nats[1])
+    assert float(learnt.log_scale.grad) == pytest.approx(0, abs=1e-6)
 
 
 def ssim_of(shape: tuple[int, ...], window: int = 11) -> SSIM:
@@ -1106,7 +1133,7 @@ OUT_OF_RANGE = {
     },
     "loss": {
         Squared: {"bounded": NO_FLAG, "scale": NOT_POSITIVE},
-        Absolute: {},
+        Absolute: {"scale": NOT_POSITIVE},
         Bernoulli: {},
         SSIM: {"window": [1, 4, *NO_COUNT]},
         Custom: {"function": [None, 1, "squared"]},
