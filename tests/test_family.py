@@ -854,6 +854,13 @@ def test_a_vamp_prior_is_the_mixture_of_the_posteriors_of_its_inputs(components)
         torch.testing.assert_close(model.network_.prior.log_prob(z, model.network_), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.law_of("vamp")
+def test_the_kl_in_the_history_is_against_the_prior_that_the_code_pays_for():
+    for beta in (1.0, 2.0):
+        for record in fit(preset("vamp", beta=beta), max_epochs=3).history_:
+            assert record["cost"] == pytest.approx(beta * record["kl"], rel=1e-4)
+
+
 # ---------------------------------------------------------------------------------------------------- sampling
 
 
