@@ -1053,7 +1053,7 @@ REFUSED = {
     "a prior with side paths": (
         {"prior": "mixture", "architecture": Conv((4,), down="pool", up="unpool")}, "Leave prior away.*up='transpose'"),
     "shares of what is no share": (
-        {"penalties": Sparsity(kind="kl")}, r"share in \(0, 1\).*hidden layer -1 ends in SiLU.*Use Dense\(activation='sigmoid'\)"),
+        {"penalties": Sparsity(kind="kl")}, r"share in \(0, 1\).*hidden layer -1 ends in SiLU.*Use Dense\(activation='sigmoid'"),
     "colouring pictures of one channel": (
         {"corruption": "gray", "architecture": Conv((4,))}, r"takes the colour away.*1 channel\(s\). Give RGB"),
     "colouring vectors": ({"corruption": "gray"}, r"damages pictures.*kind='images'"),
