@@ -17,7 +17,7 @@ from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open
 from .data.conditions import Condition
 from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
-from .parts import Code, Data
+from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
@@ -32,8 +32,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     Parameters
     ----------
     n_components : "auto", int or None, default "auto"
-        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has. None keeps
-        the natural shape of the architecture's innermost layer (a map, for convolution).
+        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has; for a sparse
+        bottleneck twice the input's, up to 4096. None keeps the natural shape of the architecture's innermost layer (a map,
+        for convolution).
     architecture : "auto", str or part, default "auto"
         The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
         vectors and convolutional for images.
@@ -96,6 +97,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     loss_: object
     corruption_: object
     prior_: object
+    code_spread_: Tensor | None
     condition_: Condition | None
     n_iter_: int
     seed_: int
@@ -187,9 +189,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._start(samples)
         self.history_ = train(self.network_, self._run(samples, callbacks))
         self.n_iter_ = len(self.history_)
+        self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
-        warn_of_collapse(self.history_[-1])
+        warn_of_collapse(self.network_, self.history_[-1])
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
@@ -289,7 +292,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _number_of_components(self) -> int | None:
         if not is_auto(self.n_components):
             return None if self.n_components is None else int(self.n_components)
-        return min(defaults.n_components(self.schema_.size), max(1, math.prod(self.schema_.shape) - 1))
+        wide = getattr(part_of(self.bottleneck, BOTTLENECKS, "bottleneck"), "wide", False)
+        found = defaults.n_components(self.schema_.size, wide)
+        return found if wide else min(found, max(1, math.prod(self.schema_.shape) - 1))  # no code as wide as a table's row
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
@@ -381,7 +386,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         n : int, default 1; how many, or with `like` how many of each
         like : array like X, default None
-            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the codes' spread.
+            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the
+            training codes.
         spread : float, default 1.0; with `like`: how many times as far
         condition : one label (or row) for all, or one for each; where the model was fitted with a condition
         random_state : int, RandomState or None, default None
