@@ -11,9 +11,9 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from isthmus import Autoencoder, Training, load, report
+from isthmus import Autoencoder, Training, load, presets, report
 from isthmus.data import read_path
-from isthmus.parts import JPEG, Conv, Dense, Mixture, Modules, Noise, Plain, Vamp
+from isthmus.parts import JPEG, Conv, Dense, Gaussian, JumpReLU, Mask, Mixture, Modules, Noise, Plain, TopK, Vamp
 
 random = np.random.default_rng(0)
 ROWS = random.normal(size=(40, 6))
@@ -199,6 +199,30 @@ PARAMETERS = {
     ),
 }  # fmt: skip
 
+PRESETS = {
+    "another corruption": (
+        lambda: presets.denoising(corruption=Mask()), ValueError, ["denoising", "Mask()", "Noise()", "use Autoencoder("],
+    ),
+    "no corruption": (lambda: presets.masked(corruption=None), ValueError, ["masked", "corruption=None", "Autoencoder"]),
+    "an architecture": (lambda: presets.dense(architecture="conv"), ValueError, ["dense", "'conv'", "use Autoencoder("]),
+    "an architecture for a share": (
+        lambda: presets.dropout(share=0.5, architecture=Dense()), ValueError, ["dropout", "Dense()", "use Autoencoder("],
+    ),
+    "another bottleneck": (
+        lambda: presets.variational(bottleneck="plain"), ValueError, ["variational", "'plain'", "Gaussian()", "use Autoencoder("],
+    ),
+    "another bottleneck for a weight": (
+        lambda: presets.beta(bottleneck="l1"), ValueError, ["presets.beta(", "Gaussian(beta=4.0)"],
+    ),
+    "one of two parts": (lambda: presets.vamp(prior=Mixture()), ValueError, ["vamp", "Mixture()", "Vamp"]),
+    "a part and its parameter": (
+        lambda: presets.topk(k=8, bottleneck=TopK(4)), ValueError, ["TopK(k=4)", "TopK(k=8)", "would be lost", "Leave one"],
+    ),
+    "convolution of vectors": (
+        lambda: presets.convolutional(2, kind="vectors", max_epochs=1).fit(ROWS), ValueError, ["(6,)", "kind='images'"],
+    ),
+}  # fmt: skip
+
 USE = {
     "transform before fit": (lambda: Autoencoder().transform(ROWS), NotFittedError, ["not fitted"]),
     "decode before fit": (lambda: Autoencoder().inverse_transform(ROWS), NotFittedError, ["not fitted"]),
@@ -222,10 +246,20 @@ def assert_clear(call, error, words):
 
 
 @pytest.mark.parametrize(
-    "call, error, words", [*DATA.values(), *PARAMETERS.values(), *USE.values()], ids=[*DATA, *PARAMETERS, *USE]
+    "call, error, words",
+    [*DATA.values(), *PARAMETERS.values(), *PRESETS.values(), *USE.values()],
+    ids=[*DATA, *PARAMETERS, *PRESETS, *USE],
 )
 def test_bad_input_gives_a_clear_error(call, error, words):
     assert_clear(call, error, words)
+
+
+def test_a_preset_takes_a_part_of_its_own_class():
+    units = JumpReLU(10.0, 8, threshold=0.3)
+    assert presets.jumprelu(32, bottleneck=units).bottleneck is units
+    noises = [Noise(0.1), Mask(0.2)]
+    assert presets.denoising(corruption=noises).corruption is noises
+    assert presets.vamp(components=5, bottleneck=Gaussian(0.5)).prior.components == 5
 
 
 # ------------------------------------------------------------------------------------------------------ files
