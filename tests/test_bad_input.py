@@ -223,6 +223,16 @@ PRESETS = {
     ),
 }  # fmt: skip
 
+CONDITIONS = {
+    "a preset's condition left away": (
+        lambda: presets.conditional(2, max_epochs=1).fit(ROWS, np.arange(40) % 2), ValueError, ["fit(X, condition=y)", "y alone"],
+    ),
+    "amounts for labels": (
+        lambda: fit(condition=ROWS[:, 0]), ValueError, [f"{ROWS[0, 0]:.4g}", "reshape(-1, 1)", "as text"],
+    ),
+    "labels that are NaN": (lambda: fit(condition=np.full(40, np.nan)), ValueError, ["condition contains NaN", "Fill it"]),
+}  # fmt: skip
+
 USE = {
     "transform before fit": (lambda: Autoencoder().transform(ROWS), NotFittedError, ["not fitted"]),
     "decode before fit": (lambda: Autoencoder().inverse_transform(ROWS), NotFittedError, ["not fitted"]),
@@ -237,6 +247,9 @@ USE = {
 }
 
 
+CALLS = (DATA, PARAMETERS, PRESETS, CONDITIONS, USE)
+
+
 def assert_clear(call, error, words):
     with pytest.raises(error) as raised:
         call()
@@ -247,8 +260,8 @@ def assert_clear(call, error, words):
 
 @pytest.mark.parametrize(
     "call, error, words",
-    [*DATA.values(), *PARAMETERS.values(), *PRESETS.values(), *USE.values()],
-    ids=[*DATA, *PARAMETERS, *PRESETS, *USE],
+    [row for table in CALLS for row in table.values()],
+    ids=[name for table in CALLS for name in table],
 )
 def test_bad_input_gives_a_clear_error(call, error, words):
     assert_clear(call, error, words)

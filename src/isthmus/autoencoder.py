@@ -95,6 +95,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     condition_: Condition | None
     n_iter_: int
     seed_: int
+    asks_condition = False  # `presets.conditional` sets it: without a condition that would be another model
 
     def __init__(
         self,
@@ -156,6 +157,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         callbacks : objects with `on_epoch_end(network, record)`, which ends the training where it returns True
         """
         check_parameters(self)
+        if self.asks_condition and condition is None:
+            raise ValueError(
+                "This preset learns from samples and their classes, but fit was given no condition. Pass fit(X, condition=y): "
+                "y alone is ignored, because a Pipeline hands it to every step."
+            )
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         for name in [name for name in vars(fresh) if name.endswith("_")]:
             delattr(fresh, name)
@@ -371,7 +377,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             codes = generation.drawn_codes(self, n, seed)
         else:
             codes = generation.varied_codes(self, like, n, seed, spread, condition)
-            condition = condition if condition is None or np.ndim(condition) == 0 else np.repeat(condition, n, 0)
+            alone = condition is None or self.condition_ is None or self.condition_.is_one(condition)
+            condition = condition if alone else np.repeat(condition, n, 0)
         return self._decoded(codes, np.empty(0, np.float32), condition)
 
     def fit_prior(self, prior, X, condition=None):
@@ -530,6 +537,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _written(self, mean: Tensor, rows: Rows) -> Tensor:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
         return self.target_schema_.write(mean.to(precision_of(rows)))
+
+    def __sklearn_clone__(self):
+        fresh = super().__sklearn_clone__()
+        fresh.asks_condition = self.asks_condition
+        return fresh
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")

@@ -342,7 +342,9 @@ def conditional(n_components="auto", *, beta=1.0, **kwargs):
     >>> conditional(2, max_epochs=1).fit(X, condition=y).sample(3, condition=7).shape
     (3, 64)
     """
-    return variational(n_components, beta=beta, **kwargs)
+    model = variational(n_components, beta=beta, **kwargs)
+    model.asks_condition = True
+    return model
 
 
 @_about("penalties", "prior")
