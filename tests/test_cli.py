@@ -13,7 +13,7 @@ from PIL import Image
 
 import isthmus
 from isthmus import cli, datasets, presets
-from isthmus.parts import LOSSES
+from isthmus.parts import LOSSES, CodeNorm
 
 
 def call(*tokens):
@@ -134,6 +134,17 @@ REFUSED = {
     "a picture that is none": (1, ["fit", "broken", "-o", "new"], "bad.png"),
     "text for numbers": (1, ["fit", "text.csv", "-o", "new"], "not a table of numbers"),
     "an unknown preset": (2, ["fit", "digits", "--preset", "magic", "-o", "new"], "magic"),
+    "a parameter that the preset has not": (1, ["fit", "digits", "--preset", "vq", "--set", "k=8", "-o", "new"], "dim=4"),
+    "a parameter without a value": (1, ["fit", "digits", "--preset", "topk", "--set", "k", "-o", "new"], "NAME=VALUE"),
+    "a parameter of no preset": (1, ["fit", "digits", "--set", "k=8", "-o", "new"], "--preset topk"),
+    "a parameter out of range": (1, ["fit", "digits", "--preset", "topk", "--set", "k=few", "-o", "new"], "k='few'"),
+    "a parameter said twice": (
+        1, ["fit", "digits", "--preset", "dense", "--hidden", "9", "--set", "hidden=8", "-o", "new"], "Leave one of them out",
+    ),
+    "widths of a preset without": (1, ["fit", "digits", "--preset", "topk", "--hidden", "9", "-o", "new"], "does not ask for"),
+    "convolution of vectors": (
+        1, ["fit", "digits", "--preset", "convolutional", "--kind", "vectors", "-o", "new"], "kind='images'",
+    ),
     "an unknown option": (2, ["fit", "digits", "--bogus", "-o", "new"], "bogus"),
     "no output": (2, ["fit", "digits"], "output"),
     "hidden that is no number": (1, ["fit", "digits", "--hidden", "a,b", "-o", "new"], "128,64"),
@@ -141,7 +152,7 @@ REFUSED = {
     "codes of another model": (1, ["decode", "MODEL", "wide.npy", "-o", "out.npy"], "4"),
     "no model": (1, ["info", "empty"], "holds no pictures"),
     "an unknown data set part": (1, ["fit", "digits:half", "-o", "new"], "not known"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -164,8 +175,65 @@ def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, mo
 
 def test_the_flags_offer_what_the_tables_hold():
     hints = get_type_hints(cli.fit)
-    assert set(get_args(get_args(hints["preset"])[0])) == set(presets.PRESETS)
-    assert set(get_args(hints["loss"])) == {"auto", *LOSSES}
+    assert set(get_args(get_args(hints["loss"])[0])) == {"auto", *LOSSES}
+
+
+def own(n_components="auto", *, weight=0.25, **kwargs):
+    """One that is not in the package."""
+    return isthmus.Autoencoder(n_components, penalties=CodeNorm(weight), **kwargs)
+
+
+@pytest.fixture
+def composed_by(monkeypatch):
+    """The estimator that `isthmus fit` composes of its tokens; nothing is trained."""
+
+    def composed(*tokens):
+        made = []
+        monkeypatch.setattr(isthmus.Autoencoder, "fit", lambda model, *_, **__: made.append(model) or model)
+        monkeypatch.setattr(isthmus.Autoencoder, "save", lambda model, *_, **__: call_off())
+        call("fit", "digits:test", "-o", "nowhere", *tokens)
+        return made[0] if made else None
+
+    def call_off():
+        raise InterruptedError
+
+    return composed
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_fit_composes_the_model_that_the_preset_composes_in_python(name, composed_by):
+    expected = presets.PRESETS[name](24, kind="images", random_state=0, verbose=2)
+    assert repr(composed_by("--preset", name, "-n", 24)) == repr(expected)
+
+
+def test_a_new_preset_is_known_without_being_listed_here(composed_by, monkeypatch, capsys):
+    monkeypatch.setitem(presets.PRESETS, "own", own)
+    assert composed_by("--preset", "own", "--set", "weight=0.5", "--hidden", "32").penalties.weight == 0.5
+    assert call("presets") == 0
+    assert "own                     One that is not in the package.\n" in capsys.readouterr().out
+
+
+SET = {
+    "a number": (["topk", "--set", "k=8"], lambda model: model.bottleneck.k == 8),
+    "a fraction": (["variational", "--set", "beta=1e-1"], lambda model: model.bottleneck.beta == 0.1),
+    "several numbers": (["fsq", "--set", "levels=8,5,5"], lambda model: model.bottleneck.levels == (8, 5, 5)),
+    "text": (["dropout", "--set", "dropped=connections"], lambda model: model.architecture.dropped == "connections"),
+    "two": (
+        ["vq", "--set", "codebook_size=16", "--set", "dim=2"],
+        lambda model: (model.bottleneck.codebook_size, model.bottleneck.dim) == (16, 2),
+    ),
+    "noise to a preset that asks for it": (["denoising", "--noise", "0.5"], lambda model: model.corruption.std == 0.5),
+    "noise to another": (["variational", "--noise", "0.5"], lambda model: model.corruption.std == 0.5),
+    "widths to a preset that asks for them": (["dropout", "--hidden", "9"], lambda model: model.architecture.dropout == 0.2),
+    "widths to another": (["vq", "--hidden", "9,8"], lambda model: model.architecture.hidden == (9, 8)),
+    "a loss in place of the preset's": (["linear", "--loss", "auto"], lambda model: model.loss == "auto"),
+    "a kind": (["dense", "--kind", "vectors"], lambda model: model.kind == "vectors"),
+}
+
+
+@pytest.mark.parametrize("tokens, holds", SET.values(), ids=SET)
+def test_a_preset_is_told_its_own_parameters(tokens, holds, composed_by):
+    assert holds(composed_by("--preset", *tokens))
 
 
 def test_a_data_set_of_pictures_is_read_as_vectors_where_the_model_wants_them(tmp_path):
