@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Yaml
@@ -173,8 +173,10 @@ def presets(*, as_json: Json = False):
     """List the variants that `fit --preset` knows, and what each can be told with --set, at its default."""
     from .presets import PRESETS
 
-    rows = {name: {"summary": summary_of(preset), "set": own_parameters(preset)} for name, preset in PRESETS.items()}
-    tell(rows, as_json, lambda: "\n".join(preset_lines(name, *row.values()) for name, row in rows.items()))
+    rows: dict[str, Any] = {
+        name: {"summary": summary_of(preset), "parameters": own_parameters(preset)} for name, preset in PRESETS.items()
+    }
+    tell(rows, as_json, lambda: "\n".join(preset_lines(name, **row) for name, row in rows.items()))
 
 
 @app.command
@@ -303,8 +305,8 @@ def summary_of(preset) -> str:
     return (preset.__doc__ or "").splitlines()[0]
 
 
-def preset_lines(name: str, summary: str, known: dict) -> str:
-    choices = " ".join(f"--set {own}={str(default).replace(' ', '').strip('()')}" for own, default in known.items())
+def preset_lines(name: str, summary: str, parameters: dict) -> str:
+    choices = " ".join(f"--set {own}={str(default).replace(' ', '').strip('()')}" for own, default in parameters.items())
     return f"{name:{NAME_WIDTH}}{summary}\n{'':{NAME_WIDTH}}{choices}"
 
 
