@@ -26,6 +26,10 @@ def fit(X=ROWS, /, *args, n_components=2, **settings):
     return Autoencoder(n_components, **{"max_epochs": 1, "random_state": 0} | settings).fit(X, *args, **taken)
 
 
+def vae():
+    return fit(bottleneck="gaussian")
+
+
 def with_value(X, value):
     X = np.array(X, float)
     X.flat[7] = value
@@ -243,8 +247,30 @@ USE = {
     "codes without rows": (lambda: fit().decode(np.zeros(2)), ValueError, ["(2,)", "(n_samples, 2)"]),
     "no prior": (lambda: fit().sample(3), ValueError, ["no prior", "prior="]),
     "a target of its own": (lambda: fit(target=ROWS[:, :3]).score(ROWS), ValueError, ["target", "target="]),
+    "no draws": (lambda: vae().log_likelihood(ROWS, 0), ValueError, ["n_draws=0", "1 or more"]),
+    "half a draw": (lambda: vae().log_likelihood(ROWS, 2.5), ValueError, ["n_draws=2.5", "whole number"]),
+    "no new samples": (lambda: vae().sample(0), ValueError, ["n=0", "1 or more"]),
+    "fewer than no variations": (lambda: fit().sample(-1, like=ROWS), ValueError, ["n=-1", "1 or more"]),
+    "half a variation": (lambda: fit().sample(1.5, like=ROWS), ValueError, ["n=1.5", "whole number"]),
+    "a spread that is text": (lambda: fit().sample(like=ROWS, spread="a"), ValueError, ["spread='a'", "zero or more"]),
+    "a spread below zero": (lambda: fit().sample(like=ROWS, spread=-1), ValueError, ["spread=-1", "zero or more"]),
+    "variations of one row": (lambda: fit().sample(like=ROWS[0]), ValueError, ["like", "(6,)", "one sample", "like=X[:1]"]),
+    "variations of one tensor": (
+        lambda: fit().sample(like=torch.from_numpy(ROWS)[0]), ValueError, ["(6,)", "one sample", "like=X[:1]"],
+    ),
+    "variations of one picture": (lambda: fit(PICTURES).sample(like=PICTURES[0]), ValueError, ["(8, 9)", "like=X[:1]"]),
+    "no steps": (lambda: fit().interpolate(ROWS[0], ROWS[1], 0), ValueError, ["steps=0", "2 or more"]),
+    "one step": (lambda: fit().interpolate(ROWS[0], ROWS[1], 1), ValueError, ["steps=1", "2 or more"]),
+    "steps below zero": (lambda: fit().interpolate(ROWS[0], ROWS[1], -2), ValueError, ["steps=-2", "2 or more"]),
+    "half a step": (lambda: fit().interpolate(ROWS[0], ROWS[1], 2.5), ValueError, ["steps=2.5", "whole number"]),
+    "a way between rows with their axis": (
+        lambda: fit().interpolate(ROWS[:1], ROWS[1:2]), ValueError, ["a has shape (1, 6)", "one sample", "X[0]"],
+    ),
+    "a way to another size": (
+        lambda: fit(PICTURES).interpolate(PICTURES[0], PICTURES[1, :4]), ValueError, ["b has shape (4, 9)", "(8, 9, 1)"],
+    ),
     "a model that is no folder": (lambda: load("no/such/folder"), FileNotFoundError, ["no/such/folder", "config.json"]),
-}
+}  # fmt: skip
 
 
 CALLS = (DATA, PARAMETERS, PRESETS, CONDITIONS, USE)

@@ -372,10 +372,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         (n, ...) in the form of the data; with `like`, the n variations of its first row, then those of the second, ...
         """
         self._need("decoder")
+        generation.check_arguments(n=n, spread=spread)
         seed = generation.seed_of(random_state)
         if like is None:
             codes = generation.drawn_codes(self, n, seed)
         else:
+            generation.check_several(self, like)
             codes = generation.varied_codes(self, like, n, seed, spread, condition)
             alone = condition is None or self.condition_ is None or self.condition_.is_one(condition)
             condition = condition if alone else np.repeat(condition, n, 0)
@@ -395,11 +397,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         a, b : one sample each, without the axis of samples
-        steps : int, default 8
+        steps : int, default 8; 2 or more
         condition : as for `sample`
         """
         self._need("decoder")
-        both = np.stack([np.asarray(a), np.asarray(b)])
+        generation.check_arguments(steps=steps)
+        both = generation.both_ends(self, a, b)
         ends = torch.as_tensor(self.encode(both) if self.condition_ is None else self.encode(both, condition))
         spherical = getattr(self.network_.bottleneck, "posterior", False)
         return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
@@ -413,6 +416,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         log p(x) ~ log 1/n sum_i  p(x | z_i) p(z_i) / q(z_i | x),   z_i ~ q(z | x)      (Burda et al. 2016)
         """
+        generation.check_arguments(n_draws=n_draws)
         return generation.log_likelihood(self, X, n_draws, generation.seed_of(random_state), condition)
 
     def attribute_direction(self, X, has, condition=None):
