@@ -151,6 +151,15 @@ REFUSED = {
     "an output of unknown form": (1, ["encode", "MODEL", "digits", "-o", "codes.txt"], ".npy"),
     "codes of another model": (1, ["decode", "MODEL", "wide.npy", "-o", "out.npy"], "4"),
     "no model": (1, ["info", "empty"], "holds no pictures"),
+    "no ways": (2, ["interpolate", "MODEL", "digits:test", "-n", 0, "-o", "new.png"], "Must be >= 1"),
+    "ways of one step": (2, ["interpolate", "MODEL", "digits:test", "--steps", 1, "-o", "new.png"], "Must be >= 2"),
+    "no samples": (2, ["sample", "MODEL", "-n", 0, "-o", "new.png"], "Must be >= 1"),
+    "a label for a model without": (
+        1, ["interpolate", "MODEL", "digits:test", "--condition", 7, "-o", "new.png"], "without a condition",
+    ),
+    "a way of one sample": (1, ["interpolate", "MODEL", "one.npy", "-o", "new.png"], "no two samples"),
+    "a shape of another size": (1, ["interpolate", "MODEL", "digits:test", "--shape", "8,9", "-o", "new.png"], "64 numbers"),
+    "a shape that is no number": (1, ["interpolate", "MODEL", "digits:test", "--shape", "8,x", "-o", "new.png"], "28,28"),
     "an unknown data set part": (1, ["fit", "digits:half", "-o", "new"], "not known"),
 }  # fmt: skip
 
@@ -163,6 +172,7 @@ def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, mo
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.csv").write_text("a,b\n1,red\n")
     np.save(tmp_path / "wide.npy", np.zeros((2, 9)))
+    np.save(tmp_path / "one.npy", np.zeros((1, 8, 8), np.uint8))
     before = sorted(tmp_path.rglob("*"))
     code, tokens, words = REFUSED[name]
     assert call(*[model if token == "MODEL" else token for token in tokens]) == code
@@ -171,6 +181,22 @@ def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, mo
     assert "Traceback" not in captured.err
     assert captured.out == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_ways_lead_from_one_sample_to_another_of_another_class(model, tmp_path):
+    assert call("interpolate", model, "digits:test", "-n", 40, "--steps", 3, "-o", tmp_path / "ways.npy") == 0
+    ways = np.load(tmp_path / "ways.npy").reshape(40, 5, 8, 8)
+    X, labels = datasets.load("digits:test")
+    places = [[np.flatnonzero((end == X).all((1, 2)))[0] for end in way[[0, -1]]] for way in ways]
+    assert len(np.unique(places)) == 80
+    assert all(labels[a] != labels[b] for a, b in places)
+    np.testing.assert_array_equal(ways[0, 1:-1], isthmus.load(model).interpolate(*X[places[0]], 3))
+
+
+def test_few_samples_make_few_ways(model, pictures, tmp_path, capsys):
+    assert call("interpolate", model, pictures, "-o", tmp_path / "ways.npy") == 0
+    assert np.load(tmp_path / "ways.npy").shape == (3 * 10, 8, 8)
+    assert "samples for 3 ways" in capsys.readouterr().err
 
 
 def test_the_flags_offer_what_the_tables_hold():
@@ -249,6 +275,9 @@ def test_a_model_that_is_told_labels_is_told_those_of_the_data(tmp_path, capsys)
     assert call("decode", model, tmp_path / "codes.npy", "--condition", 7, "-o", tmp_path / "sevens.npy") == 0
     assert call("reconstruct", model, "digits:test", "-o", tmp_path / "rebuilt.npy") == 0
     labels, codes = datasets.load("digits:test")[1], np.load(tmp_path / "codes.npy")
+    assert call("interpolate", model, "digits:test", "--condition", 7, "-n", 99, "-o", tmp_path / "ways.npy") == 0
+    assert len(np.load(tmp_path / "ways.npy")) == (labels == 7).sum() // 2 * 10
+    assert call("interpolate", model, "digits:test", "-n", 2, "-o", tmp_path / "ways.png") == 0
     known, rebuilt = isthmus.load(model), np.load(tmp_path / "rebuilt.npy")
     np.testing.assert_array_equal(rebuilt, known.inverse_transform(codes, labels))
     np.testing.assert_array_equal(np.load(tmp_path / "sevens.npy")[labels == 7], rebuilt[labels == 7])

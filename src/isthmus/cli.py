@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import math
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Yaml
+from cyclopts.validators import Number
 
 from . import __version__
 
@@ -184,7 +186,7 @@ def sample(
     model: Path,
     *,
     output: Out,
-    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many.")] = 64,
+    n: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1), help="How many.")] = 64,
     condition: Annotated[str | None, Parameter(help="The label to draw, where the model was fitted with labels.")] = None,
     prior: Annotated[str | None, Parameter(help="DATA to fit a mixture of Gaussians to, where the model has no prior.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
@@ -205,23 +207,35 @@ def interpolate(
     data: Data,
     *,
     output: Out,
-    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many ways, one a row.")] = 8,
-    steps: int = 10,
+    n: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1), help="How many ways, one a row.")] = 8,
+    steps: Annotated[int, Parameter(validator=Number(gte=2), help="Decoded on each way.")] = 8,
     condition: Annotated[str | None, Parameter(help="The label to keep to, where the model was fitted with labels.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
     force: Force = False,
 ):
-    """Walk through the code from one sample of DATA to another, drawn at random: a .png grid, a way a row, or a .npy array."""
+    """Walk through the code from one sample of DATA to another: a .png grid, a way a row, or a .npy array.
+
+    Between the two samples themselves lie the decoded steps. No sample is drawn twice; where labels are known, the two differ in
+    theirs, or, where the model was fitted with labels, share the one that it is told.
+    """
     import numpy as np
 
     target = free_file(output, (".png", ".npy"), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    ends = np.random.default_rng(seed).integers(len(X), size=(n, 2))
-    label = label_of(fitted, condition)
-    ways = [fitted.interpolate(X[a], X[b], steps, condition=label) for a, b in ends]
-    write_drawn(target, np.concatenate(ways), shape, columns=steps)
+    labels = labels_of(data)
+    told = told_to(fitted, data) if condition is None else [label_of(fitted, condition)] * len(X)
+    order = np.random.default_rng(seed).permutation(len(X)).tolist()
+    if condition is not None and labels is not None:
+        order = [place for place in order if labels[place] == told[place]] or order
+    pairs = pairs_of(order, labels, told, n)
+    if not pairs:
+        raise ValueError(f"{data} holds no two samples to walk between. Give more samples.")
+    if len(pairs) < n:
+        note(f"{data} has samples for {len(pairs)} ways.")
+    ways = [way_between(fitted, X[a], X[b], steps, None if told is None else told[a]) for a, b in pairs]
+    write_drawn(target, np.concatenate(ways), shape, columns=len(ways[0]))
 
 
 @app.command
@@ -376,6 +390,32 @@ def label_of(model, text: str | None):
     return known.get(text, text)
 
 
+def pairs_of(order: list[int], labels, told, most: int) -> list[tuple[int, int]]:
+    """Pairs of places, none twice, in the order given: told the same, else of different labels, where there are any."""
+
+    def go_together(a: int, b: int) -> bool:
+        if told is not None:
+            return told[a] == told[b]
+        return labels is None or labels[a] != labels[b]
+
+    pairs: list[tuple[int, int]] = []
+    while order and len(pairs) < most:
+        first, *rest = order
+        second = next((place for place in rest if go_together(first, place)), None)
+        order = [place for place in rest if place != second]
+        if second is not None:
+            pairs.append((first, second))
+    return pairs
+
+
+def way_between(model, a, b, steps: int, label):
+    """The decoded steps between two samples, and these at the ends; without them where something else comes out."""
+    import numpy as np
+
+    way = model.interpolate(a, b, steps, condition=label)
+    return way if model.target_schema_ is not model.schema_ else np.concatenate([a[None], way, b[None]])
+
+
 def labels_of(data: str):
     from . import datasets
 
@@ -459,8 +499,7 @@ def write_drawn(path: Path, values, shape: str | None, columns: int | None = Non
     from .data.images import as_bytes, grid
     from .files import file_aside
 
-    if shape is not None:
-        values = values.reshape(len(values), *map(int, shape.split(",")))
+    values = values if shape is None else shaped(values, shape)
     if values.ndim not in (3, 4):
         raise ValueError(
             f"The samples have shape {values.shape[1:]} and are no pictures. Give --shape 28,28, or write a .npy array."
@@ -474,6 +513,21 @@ def write_drawn(path: Path, values, shape: str | None, columns: int | None = Non
     with file_aside(path) as file:
         Image.fromarray(as_bytes(grid(np.asarray(pictures), columns))).save(file, "PNG")
     return None
+
+
+def shaped(values, shape: str):
+    """Vectors as the pictures that `--shape` says they are."""
+    try:
+        sizes = tuple(int(size) for size in shape.split(","))
+    except ValueError:
+        sizes = ()
+    numbers = math.prod(values.shape[1:])
+    if len(sizes) not in (2, 3) or min(sizes) < 1 or math.prod(sizes) != numbers:
+        raise ValueError(
+            f"--shape {shape}: height and width, such as 28,28, are expected (and channels, such as 32,32,3), and their product "
+            f"must be the {numbers:,} numbers of a sample."
+        )
+    return values.reshape(len(values), *sizes)
 
 
 def write_file(path: Path, values) -> None:
