@@ -16,7 +16,7 @@ from .data import KINDS, Rows, Schema, as_array, open_data
 from .data.conditions import Condition, Told
 from .data.schema import refuse_non_finite
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
-from .parts import Code, Data
+from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
@@ -31,8 +31,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     Parameters
     ----------
     n_components : "auto", int or None, default "auto"
-        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has. None keeps
-        the natural shape of the architecture's innermost layer (a map, for convolution).
+        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has; for a sparse
+        bottleneck twice the input's, up to 4096. None keeps the natural shape of the architecture's innermost layer (a map,
+        for convolution).
     architecture : "auto", str or part, default "auto"
         The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
         vectors and convolutional for images.
@@ -92,6 +93,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     loss_: object
     corruption_: object
     prior_: object
+    code_spread_: Tensor | None
     condition_: Condition | None
     n_iter_: int
     seed_: int
@@ -189,9 +191,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._start(samples)
         self.history_ = train(self.network_, self._run(samples, callbacks))
         self.n_iter_ = len(self.history_)
+        self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
-        warn_of_collapse(self.history_[-1])
+        warn_of_collapse(self.network_, self.history_[-1])
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
@@ -285,7 +288,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _number_of_components(self) -> int | None:
         if not is_auto(self.n_components):
             return None if self.n_components is None else int(self.n_components)
-        return defaults.n_components(math.prod(self.schema_.shape))
+        wide = getattr(part_of(self.bottleneck, BOTTLENECKS, "bottleneck"), "wide", False)
+        return defaults.n_components(math.prod(self.schema_.shape), wide)
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
@@ -362,7 +366,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         n : int, default 1; how many, or with `like` how many of each
         like : array like X, default None
-            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the codes' spread.
+            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the training codes.
         spread : float, default 1.0; with `like`: how many times as far
         condition : one label (or row) for all, or one for each; where the model was fitted with a condition
         random_state : int, RandomState or None, default None

@@ -30,8 +30,10 @@ def architecture(axes: int) -> str:
     return "conv" if axes else "dense"
 
 
-def n_components(size: int) -> int:
-    """A tenth of a sample's `size` numbers, from 2 to 32 and always fewer than there are."""
+def n_components(size: int, wide: bool = False) -> int:
+    """A tenth of a sample's `size` numbers, from 2 to 32 and always fewer than there are; `wide`: twice them, up to 4096."""
+    if wide:
+        return min(2 * size, 4096)
     if size == 1:
         raise ValueError("X has 1 feature(s) (n_features=1); a code smaller than the input needs two or more.")
     return min(max(size // 10, 2), 32, size - 1)

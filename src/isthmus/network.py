@@ -118,8 +118,10 @@ class Network(nn.Module):
         return self.architecture.decode(code, random)
 
     def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z), (batch,): the prior's, where one is trained along or was fitted, else that of N(0, I)."""
-        return log_normal(z.flatten(1)).sum(1) if self.prior is None else self.prior.log_prob(z, self)
+        """log p(z), (batch,): the prior's; that of N(0, I) without one, and while training one that is fitted only afterwards."""
+        if self.prior is None or (self.training and not self.prior.trained):
+            return log_normal(z.flatten(1)).sum(1)
+        return self.prior.log_prob(z, self)
 
     @contextmanager
     def noting_activations(self):

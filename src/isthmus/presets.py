@@ -158,6 +158,8 @@ def sparse(n_components="auto", *, weight=0.03, **kwargs):
 
     minimises  E[ loss(x, decode(z)) + weight * sum_j |z_j| ],   z = relu(encode(x))
 
+    "auto" makes n_components twice the numbers of a sample, up to 4096.
+
     >>> sparse(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
     """
@@ -170,6 +172,8 @@ def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
 
     minimises  E[ loss(x, decode(z)) ] + weight * sum_j KL(target || mean z_j),   z = sigmoid(encode(x))
 
+    "auto" makes n_components twice the numbers of a sample, up to 4096.
+
     >>> kl_sparse(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
     """
@@ -177,10 +181,12 @@ def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
 
 
 @_about("bottleneck")
-def topk(n_components="auto", *, k=32, **kwargs):
+def topk(n_components="auto", *, k="auto", **kwargs):
     """Keeps the k largest units of every sample (Makhzani & Frey 2014; Gao et al. 2024).
 
     minimises  E[ loss(x, decode(z)) ] + what dead units leave of the residual,   z = top_k(relu(encode(x)))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096, and k a quarter of them, up to 32.
 
     >>> topk(128, k=8, max_epochs=1).fit(X).transform(X).astype(bool).sum(1).max() <= 8
     np.True_
@@ -189,10 +195,12 @@ def topk(n_components="auto", *, k=32, **kwargs):
 
 
 @_about("bottleneck")
-def batch_topk(n_components="auto", *, k=32, **kwargs):
+def batch_topk(n_components="auto", *, k="auto", **kwargs):
     """Keeps the k * batch largest units of a whole batch, and a threshold for later (Bussmann et al. 2024).
 
     minimises  E[ loss(x, decode(z)) ] + what dead units leave of the residual,   z = top_(k * batch)(relu(encode(x)))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096, and k a quarter of them, up to 32.
 
     >>> batch_topk(128, k=8, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
@@ -205,6 +213,8 @@ def jumprelu(n_components="auto", *, weight=0.1, l0=None, **kwargs):
     """Units with thresholds that are learnt (Rajamanoharan et al. 2024).
 
     minimises  E[ loss(x, decode(z)) + weight * |z|_0 ],   z_j = a_j where a_j > threshold_j, a = relu(encode(x))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096.
 
     >>> jumprelu(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)

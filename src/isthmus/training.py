@@ -307,16 +307,17 @@ def check_finite(record: dict) -> None:
         )
 
 
-def warn_of_collapse(record: dict) -> None:
-    """Says so when the last epoch's codes hardly say anything, with the cure."""
+def warn_of_collapse(network: Network, record: dict) -> None:
+    """Says so when the last epoch's codes hardly say anything, with the bottleneck's own cure."""
     signs = (
-        ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything. Set a lower beta"),
-        ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead. Set a lower weight, or a larger k"),
-        ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used. Set a smaller codebook_size"),
+        ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything"),
+        ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead"),
+        ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used"),
     )
-    for name, collapsed, cure in signs:
+    cure = getattr(network.bottleneck, "cure", "Limit the code less")
+    for name, collapsed, words in signs:
         if collapsed:
-            warnings.warn(f"The code has collapsed ({name}={record[name]:.3g}): {cure}.", UserWarning, stacklevel=4)
+            warnings.warn(f"The code has collapsed ({name}={record[name]:.3g}): {words}. {cure}.", UserWarning, stacklevel=4)
 
 
 def refuse_lost(network: Network) -> None:

@@ -59,6 +59,7 @@ class Gaussian(Part):
     reads_source = True
     posterior = True  # its codes have a mean and a standard deviation
     halves = {"encoder": ("mean", "logvar"), "decoder": ()}
+    cure = "Set a lower beta, or a loss of a smaller scale, such as Squared(scale=0.1)"
     ranges = {"beta": number("[0, inf)")}
 
     def __init__(self, beta=1.0):
