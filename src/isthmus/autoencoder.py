@@ -366,7 +366,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         n : int, default 1; how many, or with `like` how many of each
         like : array like X, default None
-            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the training codes.
+            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the
+            training codes.
         spread : float, default 1.0; with `like`: how many times as far
         condition : one label (or row) for all, or one for each; where the model was fitted with a condition
         random_state : int, RandomState or None, default None

@@ -123,14 +123,22 @@ class Network(nn.Module):
             return log_normal(z.flatten(1)).sum(1)
         return self.prior.log_prob(z, self)
 
+    @torch.no_grad()
+    def hidden_layers(self) -> list[nn.Module]:
+        """The activation of every hidden layer of the encoder, first to last, found by running two samples of zeros."""
+        example = next(self.architecture.parameters(), torch.zeros(0))
+        with self.noting_activations(lambda act, output: act) as layers:
+            self.architecture.encode(example.new_zeros(2, *self.inlet.shape))
+        return layers
+
     @contextmanager
-    def noting_activations(self):
+    def noting_activations(self, noted_as=lambda act, output: output):
         """A list that fills with the encoder's hidden activations, first to last, as it runs."""
-        noted: list[Tensor] = []
+        noted: list = []
         names = (*self.architecture.halves["encoder"], "act")
         parts = [getattr(self.architecture, name) for name in names if hasattr(self.architecture, name)]
         acts: set[Any] = {m for part in parts for m in part.modules() if isinstance(m, tuple(ACTIVATIONS.values()))}
-        hooks = [act.register_forward_hook(lambda module, inputs, output: noted.append(output)) for act in acts]
+        hooks = [act.register_forward_hook(lambda act, inputs, output: noted.append(noted_as(act, output))) for act in acts]
         try:
             yield noted
         finally:

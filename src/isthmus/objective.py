@@ -108,6 +108,11 @@ class RateDistortion(Objective):
     def check(self, network):
         if not getattr(network.bottleneck, "posterior", False):
             raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian(), not {network.bottleneck!r}.")
+        if network.bottleneck.beta != 1:
+            raise ValueError(
+                f"RateDistortion sets the price of the rate by its slope alone, which needs bottleneck=Gaussian(beta=1), not "
+                f"{network.bottleneck!r}. Use Gaussian() and another slope: the smaller it is, the dearer the rate."
+            )
 
     def forward(self, step: Step) -> dict:
         return {"distortion": self.slope * step.loss, "rate": step.cost} | self.others(step)

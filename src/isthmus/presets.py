@@ -275,7 +275,7 @@ def variational(n_components="auto", *, beta=1.0, **kwargs):
 def beta(n_components="auto", *, beta=4.0, **kwargs):
     """A variational autoencoder whose code costs more, so that fewer components say more of it (Higgins et al. 2017).
 
-    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta > 1
+    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta > 0; above 1 it costs more
 
     >>> beta(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
@@ -299,7 +299,7 @@ def beta_tc(n_components="auto", *, weight=5.0, **kwargs):
 def info(n_components="auto", *, weight=10.0, **kwargs):
     """Codes that as a whole look like draws from N(0, I) (InfoVAE, Zhao et al. 2019; WAE-MMD, Tolstikhin et al. 2018).
 
-    minimises  E[ loss(x, decode(encode(x))) ] + weight * MMD(codes, N(0, I))
+    minimises  E[ loss(x, decode(encode(x))) ] + weight * n * MMD^2(codes, N(0, I)),   n numbers in a code
 
     >>> info(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
@@ -335,7 +335,7 @@ def importance_weighted(n_components="auto", *, draws=5, **kwargs):
 def vamp(n_components="auto", *, components=100, **kwargs):
     """A variational autoencoder whose prior is the mixture of posteriors of inputs that are learnt (Tomczak & Welling 2018).
 
-    minimises  E[ loss(x, decode(z)) + log q(z | x) - log 1/K sum_k q(z | u_k) ]
+    minimises  E[ loss(x, decode(z)) + log q(z | x) - log 1/K sum_k q(z | u_k) ];   `kl` in `history_` is the mean of that price
 
     >>> vamp(2, components=10, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
@@ -359,9 +359,12 @@ def conditional(n_components="auto", *, beta=1.0, **kwargs):
 
 @_about("penalties", "prior")
 def regularised(n_components="auto", *, weight=0.01, components=10, **kwargs):
-    """A plain autoencoder with small codes and weights, and a mixture fitted to its codes afterwards (RAE-L2, Ghosh et al. 2020).
+    """A plain autoencoder with small codes, and a mixture fitted to them afterwards (after RAE-L2, Ghosh et al. 2020).
 
     minimises  E[ loss(x, decode(z)) + weight * |z|^2 / 2 ];   then p(z) = sum_k weight_k N(mean_k, covariance_k)
+
+    The paper also charges for the decoder's weights. Here the optimiser's own decay keeps all weights small: Muon's, which is
+    on unless turned off; Adam has none unless told so, Training("adam", weight_decay=0.01).
 
     >>> regularised(4, components=3, max_epochs=1).fit(X).sample(3).shape
     (3, 64)

@@ -194,8 +194,13 @@ class Step:
             return network.bottleneck.batch_cost(self.code, self.batch.sample_weight)
         if network.prior is None or not network.prior.trained:
             return self.code.cost
+        return network.bottleneck.beta * self.rate
+
+    @cached_property
+    def rate(self) -> Tensor:
+        """log q(z | x) - log p(z) at the code that was drawn, (batch,), in nats: what it costs against the prior, sampled."""
         z = self.code.z
-        return network.bottleneck.beta * (network.bottleneck.log_posterior(self.code, z) - network.log_prior(z))
+        return self.network.bottleneck.log_posterior(self.code, z) - self.network.log_prior(z)
 
     @cached_property
     def loss(self) -> Tensor:

@@ -47,7 +47,36 @@ class Loss(Part):
         return values
 
 
-class Squared(Loss):
+class Scaled(Loss):
+    """What losses with a scale share: the distance in units of s, raised to `power`, and the constants beside it.
+
+    loss = sum_i  distance_i / s^power + log(s) + constant
+    """
+
+    power: int
+    constant: float
+    ranges = {"scale": number("(0, inf)").also("auto", "learnt")}
+
+    def __init__(self, scale="auto"):
+        super().__init__()
+        self.scale = scale
+        self.log_scale: Any = 0.0
+
+    def build(self, target_schema, posterior=False):
+        self.log_scale = math.log(float(self.scale)) if isinstance(self.scale, Real) else 0.0
+        if self.scale == "learnt" or (is_auto(self.scale) and posterior):
+            self.log_scale = nn.Parameter(torch.zeros(()))
+        return super().build(target_schema)
+
+    def scaled(self, distance: Tensor, target: Data) -> Tensor:
+        """(batch, *shape) distances to nats, (batch,)."""
+        count = math.prod(distance.shape[1:]) if target.weight is None else target.weight.flatten(1).sum(1)
+        exponent = -self.power * self.log_scale
+        factor = exponent.exp() if isinstance(exponent, Tensor) else math.exp(exponent)
+        return factor * sum_features(distance, target) + count * (self.log_scale + self.constant)
+
+
+class Squared(Scaled):
     """Gaussian likelihood: half the squared error over the variance, plus its constant.
 
         loss = sum_i  (x_i - mean_i)^2 / 2 s^2 + log(s) + log(2 pi) / 2,   mean = output, or sigmoid(output) where `bounded`
@@ -65,29 +94,20 @@ class Squared(Loss):
     tensor([8.7568, 8.7568])
     """
 
-    ranges = {"bounded": flag(), "scale": number("(0, inf)").also("auto", "learnt")}
+    power = 2
+    constant = 0.5 * math.log(2 * math.pi)
+    ranges = {"bounded": flag()} | Scaled.ranges
 
     def __init__(self, bounded=False, scale="auto"):
-        super().__init__()
+        super().__init__(scale)
         self.bounded = bounded
-        self.scale = scale
-        self.log_scale: Any = 0.0
-
-    def build(self, target_schema, posterior=False):
-        self.log_scale = math.log(float(self.scale)) if isinstance(self.scale, Real) else 0.0
-        if self.scale == "learnt" or (is_auto(self.scale) and posterior):
-            self.log_scale = nn.Parameter(torch.zeros(()))
-        return super().build(target_schema)
 
     @property
     def support(self):
         return (0.0, 1.0) if self.bounded else (-math.inf, math.inf)
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
-        squares = F.mse_loss(self.mean(output), target.values, reduction="none")
-        count = math.prod(squares.shape[1:]) if target.weight is None else target.weight.flatten(1).sum(1)
-        precision = (-2 * self.log_scale).exp() if isinstance(self.log_scale, Tensor) else math.exp(-2 * self.log_scale)
-        return 0.5 * precision * sum_features(squares, target) + count * (self.log_scale + 0.5 * math.log(2 * math.pi))
+        return self.scaled(0.5 * F.mse_loss(self.mean(output), target.values, reduction="none"), target)
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output) if self.bounded else output
@@ -96,18 +116,26 @@ class Squared(Loss):
         return torch.logit(values.clamp(1e-3, 1 - 1e-3)) if self.bounded else values
 
 
-class Absolute(Loss):
-    """Laplace likelihood with unit scale: the absolute error plus its constant; single wild values weigh less.
+class Absolute(Scaled):
+    """Laplace likelihood: the absolute error over the scale, plus its constant; single wild values weigh less.
 
-        loss = sum_i  |x_i - output_i| + log 2
+        loss = sum_i  |x_i - output_i| / s + log(2 s)
+
+    Parameters
+    ----------
+    scale : "auto", "learnt" or float, default "auto"
+        s, the mean distance that the output leaves open, one for all values; otherwise as for `Squared`.
 
     >>> x = torch.ones(2, 3)
     >>> Absolute()(x + 2, Data(x))                     # 3 * (2 + 0.6931)
     tensor([8.0794, 8.0794])
     """
 
+    power = 1
+    constant = math.log(2)
+
     def forward(self, output: Tensor, target: Data) -> Tensor:
-        return sum_features((output - target.values).abs() + math.log(2), target)
+        return self.scaled((output - target.values).abs(), target)
 
 
 class Bernoulli(Loss):

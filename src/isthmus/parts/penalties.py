@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .architectures import Dense
+from .architectures import Absent, Dense
 from .base import Data, Part, Step, weighted_mean
 from .bottlenecks import Plain
 from .gaussian import Gaussian, log_normal
@@ -173,7 +173,8 @@ class Sparsity(Part):
 
         "l1":  weight * sum_j |h_j|          "kl":  weight * sum_j KL(target || mean of h_j over the batch)
 
-    The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there: `Dense(activation="sigmoid")`.
+    The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there, as of
+    `Dense(activation="sigmoid")`.
 
     Parameters
     ----------
@@ -202,20 +203,25 @@ class Sparsity(Part):
         self.target = target
 
     def check(self, network) -> None:
-        """Refuses an activation whose mean is no share."""
-        activation = getattr(network.architecture, "activation", "sigmoid")
-        if self.kind == "kl" and activation != "sigmoid":
+        """Refuses a layer that is not there, and an activation whose mean is no share."""
+        if isinstance(getattr(network.architecture, "encoder", None), Absent):
+            return  # loaded without it
+        layers = network.hidden_layers()
+        if not -len(layers) <= self.layer < len(layers):
             raise ValueError(
-                f"Sparsity(kind='kl') reads activity as a share in (0, 1), but the hidden layers have activation={activation!r}. "
-                "Use Dense(activation='sigmoid'), or kind='l1'."
+                f"Sparsity(layer={self.layer}): the encoder has {len(layers)} hidden layers with an activation. Set layer to one "
+                "of them, such as -1 for the last, or give it more: Dense(hidden=(128, 64)), or modules such as nn.ReLU()."
+            )
+        activation = type(layers[self.layer]).__name__
+        if self.kind == "kl" and activation != "Sigmoid":
+            raise ValueError(
+                f"Sparsity(kind='kl') reads activity as a share in (0, 1), but hidden layer {self.layer} ends in {activation}. "
+                "Use Dense(activation='sigmoid') or nn.Sigmoid(), or kind='l1'."
             )
 
     def forward(self, step: Step) -> Tensor:
         step.code  # noqa: B018  the activations are noted while the code is made
-        layers = step.activations
-        if not -len(layers) <= self.layer < len(layers):
-            raise ValueError(f"Sparsity(layer={self.layer}): the encoder has {len(layers)} hidden layers with an activation.")
-        hidden = layers[self.layer].flatten(1)
+        hidden = step.activations[self.layer].flatten(1)
         if self.kind == "l1":
             return self.weight * hidden.abs().sum(1)
         return self.weight * kl_to_share(weighted_mean(hidden, step.batch.sample_weight), self.target).sum()

@@ -26,8 +26,8 @@ def kl_to_share(share: Tensor, target: float) -> Tensor:
 class SparseBottleneck(Part):
     """What sparse bottlenecks share: a linear map to many units, and a count of which of them speak.
 
-    A unit is active for a sample where its number is not zero (`KLSparse` says otherwise), and dead when it was active for none of the last `dead_after`
-    steps of training. After every epoch `health` tells, over the samples of that epoch,
+    A unit is active for a sample where its number is not zero (`KLSparse` says otherwise), and dead when it was active for none
+    of the last `dead_after` steps of training. After every epoch `health` tells, over the samples of that epoch,
         l0      active units a sample
         active  share of the units a sample activates, l0 / n_components
         dead    share of the units that are dead
@@ -124,8 +124,9 @@ class KLSparse(SparseBottleneck):
 
         z = sigmoid(W h + b),   cost = weight * sum_j KL(target || mean of z_j over the batch)
 
-    The mean is weighted by the samples' weights, and the cost one number of the whole batch. A sigmoid is never quite zero: here a unit counts as active above its target,
-    so one that keeps to the target is never dead, and one that is dead stayed below it for all the samples of many steps.
+    The mean is weighted by the samples' weights, and the cost one number of the whole batch. A sigmoid is never quite zero:
+    here a unit counts as active above its target, so one that keeps to the target is never dead, and one that is dead stayed
+    below it for all the samples of many steps.
 
     Parameters
     ----------
