@@ -1009,6 +1009,18 @@ def test_a_mirrored_code_map_is_decoded_to_the_mirror_of_what_mirrored_kernels_d
     torch.testing.assert_close(mirrored, model.decode(codes).flip(2), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.law_of("convolutional")
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_code_map_is_decoded_to_the_turned_picture_of_what_kernels_turned_back_decode(quarters):
+    model = fit(composed(n_components=None, architecture=Conv((2,), up="upsample"), kind="images"), max_epochs=1)
+    codes = torch.randn(3, 4, 4, 2)
+    turned = model.decode(codes.rot90(quarters, (1, 2)))
+    with torch.no_grad():
+        for layer in model.network_.architecture.decoder:
+            layer.weight.copy_(layer.weight.rot90(-quarters, (-2, -1)))
+    torch.testing.assert_close(turned, model.decode(codes).rot90(quarters, (1, 2)), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.law_of("dense")
 def test_a_network_learns_to_mirror_from_mirrored_targets():
     pictures = PICTURES / 15.0

@@ -101,6 +101,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     condition_: Condition | None
     n_iter_: int
     seed_: int
+    asks_condition = False  # `presets.conditional` sets it: without a condition that would be another model
 
     def __init__(
         self,
@@ -162,6 +163,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         callbacks : objects with `on_epoch_end(network, record)`, which ends the training where it returns True
         """
         check_parameters(self)
+        if self.asks_condition and condition is None:
+            raise ValueError(
+                "This preset learns from samples and their classes, but fit was given no condition. Pass fit(X, condition=y): "
+                "y alone is ignored, because a Pipeline hands it to every step."
+            )
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         for name in [name for name in vars(fresh) if name.endswith("_")]:
             delattr(fresh, name)
@@ -397,12 +403,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         (n, ...) in the form of the data; with `like`, the n variations of its first row, then those of the second, ...
         """
         self._need("decoder")
+        generation.check_arguments(n=n, spread=spread)
         seed = generation.seed_of(random_state)
         if like is None:
             codes = generation.drawn_codes(self, n, seed)
         else:
+            generation.check_several(self, like)
             codes = generation.varied_codes(self, like, n, seed, spread, condition)
-            condition = condition if condition is None or np.ndim(condition) == 0 else np.repeat(condition, n, 0)
+            alone = condition is None or self.condition_ is None or self.condition_.is_one(condition)
+            condition = condition if alone else np.repeat(condition, n, 0)
         return self._decoded(codes, np.empty(0, np.float32), condition)
 
     def fit_prior(self, prior, X, condition=None):
@@ -419,11 +428,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         a, b : one sample each, without the axis of samples
-        steps : int, default 8
+        steps : int, default 8; 2 or more
         condition : as for `sample`
         """
         self._need("decoder")
-        both = np.stack([np.asarray(a), np.asarray(b)])
+        generation.check_arguments(steps=steps)
+        both = generation.both_ends(self, a, b)
         ends = torch.as_tensor(self.encode(both) if self.condition_ is None else self.encode(both, condition))
         spherical = getattr(self.network_.bottleneck, "posterior", False)
         return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
@@ -437,6 +447,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         log p(x) ~ log 1/n sum_i  p(x | z_i) p(z_i) / q(z_i | x),   z_i ~ q(z | x)      (Burda et al. 2016)
         """
+        generation.check_arguments(n_draws=n_draws)
         return generation.log_likelihood(self, X, n_draws, generation.seed_of(random_state), condition)
 
     def attribute_direction(self, X, has, condition=None):
@@ -571,6 +582,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _written(self, mean: Tensor, precision: torch.dtype) -> Tensor:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
         return self.target_schema_.write(mean.to(precision))
+
+    def __sklearn_clone__(self):
+        fresh = super().__sklearn_clone__()
+        fresh.asks_condition = self.asks_condition
+        return fresh
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")

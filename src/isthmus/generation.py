@@ -1,7 +1,7 @@
 """What a fitted model makes beyond rebuilding: new samples, ways between samples, and the likelihood of given ones."""
 
 import math
-from numbers import Integral
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -11,6 +11,41 @@ from torch import Tensor
 from .network import in_blocks, padded
 from .parts import PRIORS, part_of
 from .parts.random import Random
+from .parts.ranges import check_ranges, number, whole
+
+RANGES = {
+    "n": whole("[1, inf)"),
+    "n_draws": whole("[1, inf)"),
+    "steps": whole("[2, inf)"),
+    "spread": number("[0, inf)"),
+}
+
+
+def check_arguments(**given) -> None:
+    """Refuses arguments of the verbs out of range, by name, before anything is computed."""
+    check_ranges(SimpleNamespace(**given), {name: RANGES[name] for name in given})
+
+
+def is_one(model, shape) -> bool:
+    """Whether this is the shape of one sample, without the axis of samples; pictures of one channel may leave it away."""
+    schema = model.schema_
+    return tuple(shape) == schema.shape or (schema.kind == "images" and (*shape, 1) == schema.shape)
+
+
+def check_several(model, like) -> None:
+    """Refuses one sample where an array of them is expected."""
+    shape = tuple(getattr(like, "shape", ()))
+    if is_one(model, shape):
+        raise ValueError(f"like has shape {shape}, which is one sample; an array of samples is expected. Pass like=X[:1].")
+
+
+def both_ends(model, a, b) -> np.ndarray:
+    """The two samples that a way leads between, as an array of two."""
+    ends = {"a": np.asarray(a), "b": np.asarray(b)}
+    for name, end in ends.items():
+        if not is_one(model, end.shape):
+            raise ValueError(f"{name} has shape {end.shape}, but one sample is expected, {model.schema_.shape}. Pass X[0], say.")
+    return np.stack(list(ends.values()))
 
 
 def seed_of(random_state) -> int:
@@ -99,8 +134,6 @@ def len_of(X) -> int:
 @torch.no_grad()
 def drawn_codes(model, n: int, seed: int) -> Tensor:
     """(n, *code_shape) codes from the prior; the i-th depends on seed and i alone."""
-    if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1:
-        raise ValueError(f"n={n!r}: how many samples to draw, 1 or more.")
     random = Random(seed, "sample", 0, torch.arange(int(n), device=model.device_))
     return prior_of(model).sample(random, model.network_).cpu()
 

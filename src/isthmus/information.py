@@ -1,13 +1,15 @@
-"""What `isthmus info` tells: what a model is made of, and how data would be read before anyone trains on it."""
+"""What a fitted model tells of itself (`isthmus info` and the report), and how data would be read before anyone trains on it."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from . import datasets
 from .data import KINDS, open_data
-from .network import layers_of
+from .network import in_blocks, layers_of
 from .saving import MissingPart, load, read_config
+from .training import signs_of_collapse
 
 
 def about_model(path: Path) -> dict:
@@ -72,6 +74,22 @@ def columns_of(schema, X) -> list[dict]:
 def layers(model) -> list[dict]:
     """Every layer in the order the data meets it: its name, kind, output shape and number of parameters."""
     return layers_of(model.network_)
+
+
+def collapse(model) -> list[str]:
+    """Sentences that say how the code had collapsed when the training ended, each with its cure; none where it had not."""
+    return signs_of_collapse(model.network_, model.history_[-1])
+
+
+def entries_used(model, X, condition=None) -> np.ndarray:
+    """How often the codes of `X` hold each entry of a quantised bottleneck; those of several codebooks one after another."""
+    bottleneck = model.network_.bottleneck
+    rows = model._rows(X)
+    told = model._told(condition, len(rows))
+    index = in_blocks(lambda *block: model._encoded(*block).extra["index"], model.block_, rows, *told)
+    if bottleneck.levels_apart > 1:  # the last axis is that of the codebooks
+        index = index + bottleneck.entries * torch.arange(bottleneck.levels_apart)
+    return torch.bincount(index.flatten(), minlength=bottleneck.entries * bottleneck.levels_apart).numpy()
 
 
 def constant_columns(schema) -> dict:

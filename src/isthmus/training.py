@@ -308,16 +308,20 @@ def check_finite(record: dict) -> None:
 
 
 def warn_of_collapse(network: Network, record: dict) -> None:
-    """Says so when the last epoch's codes hardly say anything, with the bottleneck's own cure."""
+    """Says so when the last epoch's codes hardly say anything."""
+    for sentence in signs_of_collapse(network, record):
+        warnings.warn(sentence, UserWarning, stacklevel=4)
+
+
+def signs_of_collapse(network: Network, record: dict) -> list[str]:
+    """What in an epoch's record says that the codes hardly say anything, with the bottleneck's own cure."""
     signs = (
         ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything"),
         ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead"),
         ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used"),
     )
     cure = getattr(network.bottleneck, "cure", "Limit the code less")
-    for name, collapsed, words in signs:
-        if collapsed:
-            warnings.warn(f"The code has collapsed ({name}={record[name]:.3g}): {words}. {cure}.", UserWarning, stacklevel=4)
+    return [f"The code has collapsed ({name}={record[name]:.3g}): {words}. {cure}." for name, holds, words in signs if holds]
 
 
 def refuse_lost(network: Network) -> None:

@@ -19,6 +19,7 @@ class Condition:
     def learn(cls, condition) -> "Condition":
         values = np.asarray(condition)
         if values.ndim == 1:
+            refuse_continuous(values)
             classes = np.unique(values).tolist()
             return cls(classes, len(classes))
         if values.ndim == 2 and values.dtype.kind in "fiub":
@@ -34,7 +35,7 @@ class Condition:
                 f"This model was fitted with a condition ({self}). Pass condition=, one for each of the {count} samples."
             )
         values = np.asarray(condition)
-        if values.ndim == (0 if self.classes is not None else 1):
+        if self.is_one(values):
             values = np.broadcast_to(values, (count, *values.shape))
         if len(values) != count:
             raise ValueError(f"There are {count} samples, but {len(values)} conditions: one for each is expected.")
@@ -51,6 +52,10 @@ class Condition:
         index = torch.tensor([place[v] for v in values.tolist()])
         return Ready(torch.nn.functional.one_hot(index, self.width).float())
 
+    def is_one(self, condition) -> bool:
+        """Whether this is one label (or one row) for all samples."""
+        return np.ndim(condition) == (0 if self.classes is not None else 1)
+
     def config(self) -> dict:
         return {"classes": self.classes, "width": self.width}
 
@@ -58,3 +63,17 @@ class Condition:
         if self.classes is None:
             return f"{self.width} numbers"
         return ", ".join(map(str, self.classes[:10])) + (", ..." if self.width > 10 else "")
+
+
+def refuse_continuous(labels: np.ndarray) -> None:
+    """Numbers between whole ones are amounts, and as labels each would be a class of its own."""
+    if labels.dtype.kind != "f":
+        return
+    if not np.isfinite(labels).all():
+        raise ValueError("condition contains NaN or infinity. Fill it first.")
+    between = labels[labels != labels.round()]
+    if len(between):
+        raise ValueError(
+            f"condition holds {between[0]:.4g}, but labels are whole numbers or words. Pass amounts as a column of numbers: "
+            "condition=numbers.reshape(-1, 1). To name classes by fractions, pass them as text."
+        )
