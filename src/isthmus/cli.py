@@ -613,6 +613,7 @@ def spoken(error: Exception) -> str:
 
 def with_config(tokens: list[str]) -> list[str]:
     """Takes `--config file.yaml` out of the tokens and reads it: `fit: {n-components: 8}` stands for `fit -n 8`."""
+    app.config = ()  # that of an earlier call in this process is over
     if "--config" not in tokens:
         return tokens
     place = tokens.index("--config")
