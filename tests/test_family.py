@@ -270,12 +270,12 @@ def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(lo
     nats = []
     for scale in (0.8 * best, best, 1.25 * best):
         part = loss(scale=scale)
-        part.build(type("schema", (), {"shape": (6,)}))
+        part.build(type("schema", (), {"shape": (6,), "columns": None}))
         nats.append(float(part(error, Data(torch.zeros_like(error))).mean()))
         assert nats[-1] == pytest.approx(-float(density(0.0, scale).log_prob(error).sum(1).mean()))
     assert nats[1] < min(nats[0], nats[2])
     learnt = loss(scale="learnt")
-    learnt.build(type("schema", (), {"shape": (6,)}))
+    learnt.build(type("schema", (), {"shape": (6,), "columns": None}))
     learnt.log_scale.data.fill_(math.log(best))
     found = learnt.double()(error, Data(torch.zeros_like(error))).mean()
     found.backward()
@@ -538,7 +538,7 @@ def test_dropout_silences_its_share_of_every_hidden_layer_while_training_and_non
     assert seen == pytest.approx([0.3] * 8, abs=0.03)
     assert (first != second).any()
     seen.clear()
-    data = Data(model._rows(VECTORS).block(0, 256))
+    data = model._rows(VECTORS).block(0, 256)
     torch.testing.assert_close(network(data), network(data), rtol=0, atol=0)
     assert seen == [0.0] * 8
 
