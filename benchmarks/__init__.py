@@ -23,6 +23,7 @@ TABLES = (
     "components",
     "quantised",
     "features",
+    "imputation",
     "transform_rate",
     "start_up",
 )

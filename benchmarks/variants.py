@@ -25,6 +25,7 @@ brackets, beside what the others reached in the same run. † other programs wer
 Adding a preset takes four things, and each is found without being listed anywhere:
 
 1. a function in `src/isthmus/presets.py`, whose docstring has a line with the source, the equation and an example that runs;
+   `_about` above it names the parts that make it what it is, and the command line finds it and its parameters by itself;
 2. a row of `SMALL` in `tests/family.py`, if its defaults do not fit into a code of four numbers;
 3. a test of what its equation promises, marked `@pytest.mark.law_of("name")`;
 4. a row that begins with "name: " in a table of `benchmarks/`, with the baseline that it is held against.

@@ -69,6 +69,7 @@ VARIANTS = {
     "Gaussian convolution": composed(architecture=Conv((4,)), bottleneck=Gaussian()),
     "rates": composed(bottleneck="gaussian", objective=RateDistortion(3.0)),
     "draws and total correlation": composed(bottleneck="gaussian", objective=ImportanceWeighted(3), penalties=TotalCorrelation()),
+    "draws before a mixture": composed(bottleneck="gaussian", objective=ImportanceWeighted(3), prior=Mixture(3)),
     "vamp of pictures": composed(architecture=Conv((4,)), bottleneck="gaussian", prior=Vamp(4)),
     "mixture": composed(prior=Mixture(3)),
     "autoregressive": composed(bottleneck=VectorQuantized(8, dim=2), prior=Autoregressive(8, epochs=1)),

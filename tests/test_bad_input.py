@@ -11,9 +11,9 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from isthmus import Autoencoder, Training, load, report
+from isthmus import Autoencoder, Training, load, presets, report
 from isthmus.data import read_path
-from isthmus.parts import JPEG, Conv, Dense, Mixture, Modules, Noise, Plain, Vamp
+from isthmus.parts import JPEG, Conv, Dense, Gaussian, JumpReLU, Mask, Mixture, Modules, Noise, Plain, TopK, Vamp
 
 random = np.random.default_rng(0)
 ROWS = random.normal(size=(40, 6))
@@ -24,6 +24,10 @@ def fit(X=ROWS, /, *args, n_components=2, **settings):
     """Fits with the constructor's `settings`; what fit itself takes is passed on to it."""
     taken = {name: settings.pop(name) for name in ("target", "condition", "sample_weight", "validation") if name in settings}
     return Autoencoder(n_components, **{"max_epochs": 1, "random_state": 0} | settings).fit(X, *args, **taken)
+
+
+def vae():
+    return fit(bottleneck="gaussian")
 
 
 def with_value(X, value):
@@ -56,7 +60,9 @@ DATA = {
     "no rows at transform": (lambda: fit().transform(ROWS[:0]), ValueError, ["0 sample"]),
     "text": (lambda: fit([["a", "b"], ["c", "d"]]), ValueError, ["could not convert string to float|text|numeric"]),
     "sentences": (lambda: fit(["one sentence", "another"]), ValueError, ["text|string|number"]),
-    "a column of text": (lambda: fit(pd.DataFrame({"x": [1.0, 2], "y": ["a", "b"]})), ValueError, ["could not convert|text"]),
+    "a column of text": (
+        lambda: fit(pd.DataFrame({"x": [1.0, 2], "y": ["a", "b"]}), kind="vectors"), ValueError, ["could not convert|text"],
+    ),
     "one row as a vector": (lambda: fit(ROWS[0]), ValueError, ["Expected 2D array", "reshape"]),
     "no array at all": (lambda: fit(None), ValueError, ["None|Expected 2D array"]),
     "other number of columns": (lambda: fit().transform(ROWS[:, :3]), ValueError, ["X has 3 features", "expecting 6 features"]),
@@ -87,7 +93,8 @@ DATA = {
     "complex numbers": (lambda: fit(ROWS * 1j), ValueError, ["[Cc]omplex"]),
     "text that stands for no number": (lambda: fit(np.array([["a"] * 6])), ValueError, ["holds text", "'a'", "encode them"]),
     "a named column of text": (
-        lambda: fit(pd.DataFrame({"size": [1.0, 2.0], "name": ["x", "y"]})), ValueError, ["text in name", "OneHotEncoder"],
+        lambda: fit(pd.DataFrame({"size": [1.0, 2.0], "name": ["x", "y"]}), kind="vectors"), ValueError,
+        ["text in name", "kind='table'"],
     ),
     "text for pictures": (lambda: fit(np.full((3, 4, 4), "a"), kind="images"), ValueError, ["Pixels must be", "Give numbers"]),
     "text for codes": (lambda: fit().decode(np.array([["a", "b"]])), ValueError, ["codes must be numbers"]),
@@ -138,7 +145,7 @@ PARAMETERS = {
     "dtype": (lambda: fit(dtype="float16"), ValueError, ["dtype='float16'", "'float32' or 'float64'"]),
     "device": (lambda: fit(device="gpu"), ValueError, ["device='gpu'", "'cpu'"]),
     "device not there": (lambda: fit(device="cuda:63"), ValueError, ["device='cuda:63'", "'auto'"]),
-    "kind": (lambda: fit(kind="sound"), ValueError, ["kind='sound'", "'vectors', 'images'"]),
+    "kind": (lambda: fit(kind="sound"), ValueError, ["kind='sound'", "'vectors', 'table', 'images'"]),
     "scale": (lambda: fit(scale="log"), ValueError, ["scale='log'", "'standard', 'minmax'"]),
     "scale of pictures": (lambda: fit(PICTURES, scale="log"), ValueError, ["scale='log'", "'standard', 'minmax'"]),
     "loss": (lambda: fit(loss="sqared"), ValueError, ["loss='sqared'", "'squared', 'absolute', 'bernoulli'"]),
@@ -199,6 +206,40 @@ PARAMETERS = {
     ),
 }  # fmt: skip
 
+PRESETS = {
+    "another corruption": (
+        lambda: presets.denoising(corruption=Mask()), ValueError, ["denoising", "Mask()", "Noise()", "use Autoencoder("],
+    ),
+    "no corruption": (lambda: presets.masked(corruption=None), ValueError, ["masked", "corruption=None", "Autoencoder"]),
+    "an architecture": (lambda: presets.dense(architecture="conv"), ValueError, ["dense", "'conv'", "use Autoencoder("]),
+    "an architecture for a share": (
+        lambda: presets.dropout(share=0.5, architecture=Dense()), ValueError, ["dropout", "Dense()", "use Autoencoder("],
+    ),
+    "another bottleneck": (
+        lambda: presets.variational(bottleneck="plain"), ValueError, ["variational", "'plain'", "Gaussian()", "use Autoencoder("],
+    ),
+    "another bottleneck for a weight": (
+        lambda: presets.beta(bottleneck="l1"), ValueError, ["presets.beta(", "Gaussian(beta=4.0)"],
+    ),
+    "one of two parts": (lambda: presets.vamp(prior=Mixture()), ValueError, ["vamp", "Mixture()", "Vamp"]),
+    "a part and its parameter": (
+        lambda: presets.topk(k=8, bottleneck=TopK(4)), ValueError, ["TopK(k=4)", "TopK(k=8)", "would be lost", "Leave one"],
+    ),
+    "convolution of vectors": (
+        lambda: presets.convolutional(2, kind="vectors", max_epochs=1).fit(ROWS), ValueError, ["(6,)", "kind='images'"],
+    ),
+}  # fmt: skip
+
+CONDITIONS = {
+    "a preset's condition left away": (
+        lambda: presets.conditional(2, max_epochs=1).fit(ROWS, np.arange(40) % 2), ValueError, ["fit(X, condition=y)", "y alone"],
+    ),
+    "amounts for labels": (
+        lambda: fit(condition=ROWS[:, 0]), ValueError, [f"{ROWS[0, 0]:.4g}", "reshape(-1, 1)", "as text"],
+    ),
+    "labels that are NaN": (lambda: fit(condition=np.full(40, np.nan)), ValueError, ["condition contains NaN", "Fill it"]),
+}  # fmt: skip
+
 USE = {
     "transform before fit": (lambda: Autoencoder().transform(ROWS), NotFittedError, ["not fitted"]),
     "decode before fit": (lambda: Autoencoder().inverse_transform(ROWS), NotFittedError, ["not fitted"]),
@@ -209,8 +250,33 @@ USE = {
     "codes without rows": (lambda: fit().decode(np.zeros(2)), ValueError, ["(2,)", "(n_samples, 2)"]),
     "no prior": (lambda: fit().sample(3), ValueError, ["no prior", "prior="]),
     "a target of its own": (lambda: fit(target=ROWS[:, :3]).score(ROWS), ValueError, ["target", "target="]),
+    "no draws": (lambda: vae().log_likelihood(ROWS, 0), ValueError, ["n_draws=0", "1 or more"]),
+    "half a draw": (lambda: vae().log_likelihood(ROWS, 2.5), ValueError, ["n_draws=2.5", "whole number"]),
+    "no new samples": (lambda: vae().sample(0), ValueError, ["n=0", "1 or more"]),
+    "fewer than no variations": (lambda: fit().sample(-1, like=ROWS), ValueError, ["n=-1", "1 or more"]),
+    "half a variation": (lambda: fit().sample(1.5, like=ROWS), ValueError, ["n=1.5", "whole number"]),
+    "a spread that is text": (lambda: fit().sample(like=ROWS, spread="a"), ValueError, ["spread='a'", "zero or more"]),
+    "a spread below zero": (lambda: fit().sample(like=ROWS, spread=-1), ValueError, ["spread=-1", "zero or more"]),
+    "variations of one row": (lambda: fit().sample(like=ROWS[0]), ValueError, ["like", "(6,)", "one sample", "like=X[:1]"]),
+    "variations of one tensor": (
+        lambda: fit().sample(like=torch.from_numpy(ROWS)[0]), ValueError, ["(6,)", "one sample", "like=X[:1]"],
+    ),
+    "variations of one picture": (lambda: fit(PICTURES).sample(like=PICTURES[0]), ValueError, ["(8, 9)", "like=X[:1]"]),
+    "no steps": (lambda: fit().interpolate(ROWS[0], ROWS[1], 0), ValueError, ["steps=0", "2 or more"]),
+    "one step": (lambda: fit().interpolate(ROWS[0], ROWS[1], 1), ValueError, ["steps=1", "2 or more"]),
+    "steps below zero": (lambda: fit().interpolate(ROWS[0], ROWS[1], -2), ValueError, ["steps=-2", "2 or more"]),
+    "half a step": (lambda: fit().interpolate(ROWS[0], ROWS[1], 2.5), ValueError, ["steps=2.5", "whole number"]),
+    "a way between rows with their axis": (
+        lambda: fit().interpolate(ROWS[:1], ROWS[1:2]), ValueError, ["a has shape (1, 6)", "one sample", "X[0]"],
+    ),
+    "a way to another size": (
+        lambda: fit(PICTURES).interpolate(PICTURES[0], PICTURES[1, :4]), ValueError, ["b has shape (4, 9)", "(8, 9, 1)"],
+    ),
     "a model that is no folder": (lambda: load("no/such/folder"), FileNotFoundError, ["no/such/folder", "config.json"]),
-}
+}  # fmt: skip
+
+
+CALLS = (DATA, PARAMETERS, PRESETS, CONDITIONS, USE)
 
 
 def assert_clear(call, error, words):
@@ -222,10 +288,20 @@ def assert_clear(call, error, words):
 
 
 @pytest.mark.parametrize(
-    "call, error, words", [*DATA.values(), *PARAMETERS.values(), *USE.values()], ids=[*DATA, *PARAMETERS, *USE]
+    "call, error, words",
+    [row for table in CALLS for row in table.values()],
+    ids=[name for table in CALLS for name in table],
 )
 def test_bad_input_gives_a_clear_error(call, error, words):
     assert_clear(call, error, words)
+
+
+def test_a_preset_takes_a_part_of_its_own_class():
+    units = JumpReLU(10.0, 8, threshold=0.3)
+    assert presets.jumprelu(32, bottleneck=units).bottleneck is units
+    noises = [Noise(0.1), Mask(0.2)]
+    assert presets.denoising(corruption=noises).corruption is noises
+    assert presets.vamp(components=5, bottleneck=Gaussian(0.5)).prior.components == 5
 
 
 # ------------------------------------------------------------------------------------------------------ files
@@ -284,27 +360,21 @@ FILES = {
     "truncated picture": (truncated_picture, ValueError, ["cut.png", "no picture", "truncated", "Remove or replace"]),
     "one of the pictures is none": (one_picture_is_none, ValueError, ["b.png", "no picture"]),
     "pictures of two sizes": (pictures_of_two_sizes, ValueError, ["b.png", "(8, 9)", "(8, 8)", "Resize or convert"]),
-    "unknown suffix": (bytes_in("a.docx", b"hello"), ValueError, ["'.docx'", ".npy or .csv"]),
-    "no suffix": (bytes_in("data", b"hello"), ValueError, ["data", ".npy or .csv"]),
+    "unknown suffix": (bytes_in("a.docx", b"hello"), ValueError, ["'.docx'", ".csv or .parquet"]),
+    "no suffix": (bytes_in("data", b"hello"), ValueError, ["data", ".csv or .parquet"]),
     "no array": (bytes_in("a.npy", b"hello"), ValueError, ["a.npy", "no .npy array", "numpy.save"]),
     "empty array file": (bytes_in("a.npy"), ValueError, ["a.npy", "no .npy array"]),
     "truncated array": (truncated_npy, ValueError, ["cut.npy", "no .npy array"]),
     "array of objects": (objects_in_npy, ValueError, ["objects.npy", "safely"]),
-    "text in a table": (
-        bytes_in("a.csv", b"x,y\n1,2\n3,many\n"),
-        ValueError,
-        ["a.csv", "not a table of numbers", "line 3, column 2 holds 'many'", "Remove or encode"],
-    ),
-    "text between semicolons": (bytes_in("a.csv", b"x;y\n1;2\n3;many\n"), ValueError, ["line 3, column 2 holds 'many'"]),
     "ragged table": (
         bytes_in("a.csv", b"x,y\n1,2\n\n# so far\n3\n"),
         ValueError,
         ["a.csv", "line 5 has 1 cell, but the rows before it have 2 (separated by commas)", "Complete that row"],
     ),
     "longer row": (bytes_in("a.csv", b"1;2\n3;4;5\n"), ValueError, ["line 2 has 3 cells", "have 2 (separated by semicolons)"]),
-    "gap in a table": (bytes_in("a.csv", b"1,2\n3,\n"), ValueError, ["line 2, column 2 is empty", "Fill in a number"]),
     "decimal commas": (bytes_in("a.csv", b"x;y\n1,5;2\n"), ValueError, ["line 2, column 1 holds '1,5'", "Write 1.5"]),
     "another encoding": (bytes_in("a.csv", "größe,y\n1,2\n".encode("latin-1")), ValueError, ["not a table", "UTF-8"]),
+    "no Parquet": (bytes_in("a.parquet", b"hello"), ValueError, ["a.parquet is no Parquet file"]),
     "empty table": (bytes_in("a.csv"), ValueError, ["a.csv", "empty|no numbers|no rows"]),
     "table of names only": (bytes_in("a.csv", b"x,y\n"), ValueError, ["a.csv", "empty|no numbers|no rows"]),
     "table that is not text": (bytes_in("a.csv", b"\xff\xfe\x00\x01"), ValueError, ["a.csv", "not a table of numbers"]),

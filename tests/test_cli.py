@@ -13,7 +13,7 @@ from PIL import Image
 
 import isthmus
 from isthmus import cli, datasets, presets
-from isthmus.parts import LOSSES
+from isthmus.parts import LOSSES, CodeNorm
 
 
 def call(*tokens):
@@ -132,16 +132,36 @@ REFUSED = {
     "an existing model": (1, ["fit", "digits", "-o", "MODEL"], "already exists"),
     "a missing path": (1, ["fit", "nowhere", "-o", "new"], "does not exist"),
     "a picture that is none": (1, ["fit", "broken", "-o", "new"], "bad.png"),
-    "text for numbers": (1, ["fit", "text.csv", "-o", "new"], "not a table of numbers"),
+    "text for numbers": (1, ["fit", "text.csv", "--kind", "vectors", "-o", "new"], "kind='table'"),
     "an unknown preset": (2, ["fit", "digits", "--preset", "magic", "-o", "new"], "magic"),
+    "a parameter that the preset has not": (1, ["fit", "digits", "--preset", "vq", "--set", "k=8", "-o", "new"], "dim=4"),
+    "a parameter without a value": (1, ["fit", "digits", "--preset", "topk", "--set", "k", "-o", "new"], "NAME=VALUE"),
+    "a parameter of no preset": (1, ["fit", "digits", "--set", "k=8", "-o", "new"], "--preset topk"),
+    "a parameter out of range": (1, ["fit", "digits", "--preset", "topk", "--set", "k=few", "-o", "new"], "k='few'"),
+    "a parameter said twice": (
+        1, ["fit", "digits", "--preset", "dense", "--hidden", "9", "--set", "hidden=8", "-o", "new"], "Leave one of them out",
+    ),
+    "widths of a preset without": (1, ["fit", "digits", "--preset", "topk", "--hidden", "9", "-o", "new"], "does not ask for"),
+    "convolution of vectors": (
+        1, ["fit", "digits", "--preset", "convolutional", "--kind", "vectors", "-o", "new"], "kind='images'",
+    ),
     "an unknown option": (2, ["fit", "digits", "--bogus", "-o", "new"], "bogus"),
     "no output": (2, ["fit", "digits"], "output"),
     "hidden that is no number": (1, ["fit", "digits", "--hidden", "a,b", "-o", "new"], "128,64"),
     "an output of unknown form": (1, ["encode", "MODEL", "digits", "-o", "codes.txt"], ".npy"),
     "codes of another model": (1, ["decode", "MODEL", "wide.npy", "-o", "out.npy"], "4"),
     "no model": (1, ["info", "empty"], "holds no pictures"),
+    "no ways": (2, ["interpolate", "MODEL", "digits:test", "-n", 0, "-o", "new.png"], "Must be >= 1"),
+    "ways of one step": (2, ["interpolate", "MODEL", "digits:test", "--steps", 1, "-o", "new.png"], "Must be >= 2"),
+    "no samples": (2, ["sample", "MODEL", "-n", 0, "-o", "new.png"], "Must be >= 1"),
+    "a label for a model without": (
+        1, ["interpolate", "MODEL", "digits:test", "--condition", 7, "-o", "new.png"], "without a condition",
+    ),
+    "a way of one sample": (1, ["interpolate", "MODEL", "one.npy", "-o", "new.png"], "no two samples"),
+    "a shape of another size": (1, ["interpolate", "MODEL", "digits:test", "--shape", "8,9", "-o", "new.png"], "64 numbers"),
+    "a shape that is no number": (1, ["interpolate", "MODEL", "digits:test", "--shape", "8,x", "-o", "new.png"], "28,28"),
     "an unknown data set part": (1, ["fit", "digits:half", "-o", "new"], "not known"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -152,6 +172,7 @@ def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, mo
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.csv").write_text("a,b\n1,red\n")
     np.save(tmp_path / "wide.npy", np.zeros((2, 9)))
+    np.save(tmp_path / "one.npy", np.zeros((1, 8, 8), np.uint8))
     before = sorted(tmp_path.rglob("*"))
     code, tokens, words = REFUSED[name]
     assert call(*[model if token == "MODEL" else token for token in tokens]) == code
@@ -162,10 +183,83 @@ def test_wrong_use_is_explained_and_nothing_is_written(name, model, tmp_path, mo
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_ways_lead_from_one_sample_to_another_of_another_class(model, tmp_path):
+    assert call("interpolate", model, "digits:test", "-n", 40, "--steps", 3, "-o", tmp_path / "ways.npy") == 0
+    ways = np.load(tmp_path / "ways.npy").reshape(40, 5, 8, 8)
+    X, labels = datasets.load("digits:test")
+    places = [[np.flatnonzero((end == X).all((1, 2)))[0] for end in way[[0, -1]]] for way in ways]
+    assert len(np.unique(places)) == 80
+    assert all(labels[a] != labels[b] for a, b in places)
+    np.testing.assert_array_equal(ways[0, 1:-1], isthmus.load(model).interpolate(*X[places[0]], 3))
+
+
+def test_few_samples_make_few_ways(model, pictures, tmp_path, capsys):
+    assert call("interpolate", model, pictures, "-o", tmp_path / "ways.npy") == 0
+    assert np.load(tmp_path / "ways.npy").shape == (3 * 10, 8, 8)
+    assert "samples for 3 ways" in capsys.readouterr().err
+
+
 def test_the_flags_offer_what_the_tables_hold():
     hints = get_type_hints(cli.fit)
-    assert set(get_args(get_args(hints["preset"])[0])) == set(presets.PRESETS)
-    assert set(get_args(hints["loss"])) == {"auto", *LOSSES}
+    assert set(get_args(get_args(hints["loss"])[0])) == {"auto", *LOSSES}
+
+
+def own(n_components="auto", *, weight=0.25, **kwargs):
+    """One that is not in the package."""
+    return isthmus.Autoencoder(n_components, penalties=CodeNorm(weight), **kwargs)
+
+
+@pytest.fixture
+def composed_by(monkeypatch):
+    """The estimator that `isthmus fit` composes of its tokens; nothing is trained."""
+
+    def composed(*tokens):
+        made = []
+        monkeypatch.setattr(isthmus.Autoencoder, "fit", lambda model, *_, **__: made.append(model) or model)
+        monkeypatch.setattr(isthmus.Autoencoder, "save", lambda model, *_, **__: call_off())
+        call("fit", "digits:test", "-o", "nowhere", *tokens)
+        return made[0] if made else None
+
+    def call_off():
+        raise InterruptedError
+
+    return composed
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_fit_composes_the_model_that_the_preset_composes_in_python(name, composed_by):
+    expected = presets.PRESETS[name](24, kind="images", random_state=0, verbose=2)
+    assert repr(composed_by("--preset", name, "-n", 24)) == repr(expected)
+
+
+def test_a_new_preset_is_known_without_being_listed_here(composed_by, monkeypatch, capsys):
+    monkeypatch.setitem(presets.PRESETS, "own", own)
+    assert composed_by("--preset", "own", "--set", "weight=0.5", "--hidden", "32").penalties.weight == 0.5
+    assert call("presets") == 0
+    assert "own                     One that is not in the package.\n" in capsys.readouterr().out
+
+
+SET = {
+    "a number": (["topk", "--set", "k=8"], lambda model: model.bottleneck.k == 8),
+    "a fraction": (["variational", "--set", "beta=1e-1"], lambda model: model.bottleneck.beta == 0.1),
+    "several numbers": (["fsq", "--set", "levels=8,5,5"], lambda model: model.bottleneck.levels == (8, 5, 5)),
+    "text": (["dropout", "--set", "dropped=connections"], lambda model: model.architecture.dropped == "connections"),
+    "two": (
+        ["vq", "--set", "codebook_size=16", "--set", "dim=2"],
+        lambda model: (model.bottleneck.codebook_size, model.bottleneck.dim) == (16, 2),
+    ),
+    "noise to a preset that asks for it": (["denoising", "--noise", "0.5"], lambda model: model.corruption.std == 0.5),
+    "noise to another": (["variational", "--noise", "0.5"], lambda model: model.corruption.std == 0.5),
+    "widths to a preset that asks for them": (["dropout", "--hidden", "9"], lambda model: model.architecture.dropout == 0.2),
+    "widths to another": (["vq", "--hidden", "9,8"], lambda model: model.architecture.hidden == (9, 8)),
+    "a loss in place of the preset's": (["linear", "--loss", "auto"], lambda model: model.loss == "auto"),
+    "a kind": (["dense", "--kind", "vectors"], lambda model: model.kind == "vectors"),
+}
+
+
+@pytest.mark.parametrize("tokens, holds", SET.values(), ids=SET)
+def test_a_preset_is_told_its_own_parameters(tokens, holds, composed_by):
+    assert holds(composed_by("--preset", *tokens))
 
 
 def test_a_data_set_of_pictures_is_read_as_vectors_where_the_model_wants_them(tmp_path):
@@ -181,6 +275,9 @@ def test_a_model_that_is_told_labels_is_told_those_of_the_data(tmp_path, capsys)
     assert call("decode", model, tmp_path / "codes.npy", "--condition", 7, "-o", tmp_path / "sevens.npy") == 0
     assert call("reconstruct", model, "digits:test", "-o", tmp_path / "rebuilt.npy") == 0
     labels, codes = datasets.load("digits:test")[1], np.load(tmp_path / "codes.npy")
+    assert call("interpolate", model, "digits:test", "--condition", 7, "-n", 99, "-o", tmp_path / "ways.npy") == 0
+    assert len(np.load(tmp_path / "ways.npy")) == (labels == 7).sum() // 2 * 10
+    assert call("interpolate", model, "digits:test", "-n", 2, "-o", tmp_path / "ways.png") == 0
     known, rebuilt = isthmus.load(model), np.load(tmp_path / "rebuilt.npy")
     np.testing.assert_array_equal(rebuilt, known.inverse_transform(codes, labels))
     np.testing.assert_array_equal(np.load(tmp_path / "sevens.npy")[labels == 7], rebuilt[labels == 7])

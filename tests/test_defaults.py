@@ -14,6 +14,8 @@ RULES = {
     "a code of a few columns": (defaults.n_components(15), 2),
     "a code of a tenth": (defaults.n_components(64), 6),
     "the largest code": (defaults.n_components(784), 32),
+    "a code of twice the columns": (defaults.n_components(64, wide=True), 128),
+    "the widest code": (defaults.n_components(784 * 4, wide=True), 4096),
     "noise on few samples": (repr(defaults.corruption(100, 4, 1.0)), repr(Noise(0.7))),
     "noise as wide as the columns": (repr(defaults.corruption(1, 1, 3.0)), repr(Noise(3.0))),
     "no noise on many": (defaults.corruption(60000, 32, 1.0), None),

@@ -1,13 +1,16 @@
 """What the estimator promises beyond scikit-learn's checks: forms, devices, weights, and choices that stay chosen."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
-from isthmus import Autoencoder, load
+from isthmus import Autoencoder, load, presets
 from isthmus.parts import Dense, Modules, Part, Plain
 
 
@@ -130,3 +133,26 @@ def test_an_empty_list_of_corruptions_limits_nothing(X):
 def test_a_relu_code_wakes(X):
     model = quick(8, bottleneck=Plain("relu"), max_epochs=20).fit(X)
     assert (model.transform(X) > 0).any(0).mean() > 0.8
+
+
+# ------------------------------------------------------------------------------------------------- conditions
+
+
+def test_a_preset_that_asks_for_a_condition_asks_after_clone_and_copy(X):
+    model = presets.conditional(2, max_epochs=1)
+    for same in (clone(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        with pytest.raises(ValueError, match="condition=y"):
+            same.fit(X)
+    assert clone(quick()).fit(X).condition_ is None
+
+
+def test_one_row_of_numbers_is_told_to_all_variations(X):
+    model = quick().fit(X, condition=X[:, :2])
+    one = model.sample(2, like=X[:3], condition=X[0, :2], random_state=0)
+    each = model.sample(2, like=X[:3], condition=X[[0, 0, 0], :2], random_state=0)
+    np.testing.assert_array_equal(one, each)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, str])
+def test_whole_numbers_are_labels_whatever_their_type(kind, X, y):
+    assert quick().fit(X, condition=y.astype(kind)).condition_.width == 10

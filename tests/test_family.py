@@ -17,7 +17,7 @@ from isthmus import Autoencoder, Training, load, presets
 from isthmus import autoencoder as estimator
 from isthmus import objective as objectives
 from isthmus import parts as all_parts
-from isthmus.generation import between
+from isthmus.generation import between, varied_codes
 from isthmus.objective import ImportanceWeighted, RateDistortion, Sum
 from isthmus.parts import (
     JPEG,
@@ -68,8 +68,9 @@ from isthmus.parts import (
 from isthmus.parts.base import Batch
 from isthmus.parts.gaussian import kl_to_normal
 from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimated_jacobian_norm, jacobian_norm
+from isthmus.training import warn_of_collapse
 
-UNBIASED = {"info", "beta_tc", "several penalties", "draws and total correlation"}  # estimates over pairs of samples
+UNBIASED = {"info", "several penalties"}  # estimates over pairs of different samples
 
 
 def fit(name_or_model, **settings) -> Autoencoder:
@@ -97,9 +98,8 @@ def told(name: str, rows=slice(None)) -> dict:
 def step_of(model: Autoencoder, index, name: str = "", epoch: int = 1) -> Step:
     """One step of training on the samples at `index`, as the loop would make it."""
     index = torch.as_tensor(index)
-    values = model._rows(data_for(model)).take(index)
     condition = None if model.condition_ is None else model.condition_.read(LABELS, len(LABELS)).values[index]
-    data = Data(values, condition=condition)
+    data = model._rows(data_for(model)).take(index).told(condition)
     return Step(model.network_, Batch(data, data), Random(0, "step", epoch, index))
 
 
@@ -185,6 +185,23 @@ def test_a_batch_repeated_twice_has_the_same_objective(name, after_20_steps):
     assert total(step_of(model, twice)) == pytest.approx(total(step_of(model, once)), rel=1e-5)
 
 
+WHOLE_BATCH = {
+    "kl_sparse": preset("kl_sparse"), "KL of a map": VARIANTS["KL of a map"], "hidden KL": VARIANTS["hidden KL"],
+    "jumprelu with l0": preset("jumprelu", bottleneck=JumpReLU(l0=2)), "contractive": preset("contractive"),
+    "stochastic_contractive": preset("stochastic_contractive"),
+}  # fmt: skip
+
+
+@pytest.mark.law_of("kl_sparse", "jumprelu", "contractive", "stochastic_contractive")
+@pytest.mark.parametrize("model", WHOLE_BATCH.values(), ids=WHOLE_BATCH)
+def test_a_term_of_the_whole_batch_counts_a_sample_of_weight_two_twice(model):
+    model = fit(model, batch_size=64, max_epochs=2)
+    twice, weighted = step_of(model, [*range(16), *range(5)]), step_of(model, range(16))
+    weighted.batch.sample_weight = torch.tensor([2.0] * 5 + [1.0] * 11)
+    assert total(weighted) == pytest.approx(total(twice), rel=1e-5)
+    assert total(weighted) != pytest.approx(total(step_of(model, range(16))), rel=1e-4)
+
+
 @pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_terms_a_sample_do_not_depend_on_the_batch(name, after_20_steps):
@@ -211,24 +228,64 @@ def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
 
 
 # SSIM is not here: its windows see across the seams of the tiles.
-@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Bernoulli()], ids=repr)
+@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Absolute(scale=0.3), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
-    loss.build(type("schema", (), {"shape": (6, 5, 1)}))
+    loss.build(type("schema", (), {"shape": (6, 5, 1), "columns": None}))
     output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
     tiled = loss(output.tile(1, 2, 2, 1), Data(target.tile(1, 2, 2, 1)))
     torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
 
 
 @pytest.mark.law_of("variational")
-def test_the_scale_of_squared_is_learnt_where_there_is_a_posterior_and_nowhere_else():
-    with_posterior, without = fit("variational", loss="squared", max_epochs=1), fit("dense", loss="squared", max_epochs=1)
+@pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Absolute(scale=0.3), Bernoulli()], ids=repr)
+def test_a_target_tiled_2x2_is_four_times_the_loss_at_the_same_cost(loss, monkeypatch):
+    model = fit(composed(architecture=Conv((4,)), bottleneck="gaussian", loss=loss), max_epochs=1)
+    plain, tiled = step_of(model, torch.arange(20)), step_of(model, torch.arange(20))
+    expected = {name: term * (4 if name == "loss" else 1) for name, term in Sum()(plain).items()}
+    decode = model.network_.decode
+    monkeypatch.setattr(model.network_, "decode", lambda *given: decode(*given).tile(1, 2, 2, 1))
+    tiled.batch.target = Data(tiled.batch.target.values.tile(1, 2, 2, 1))
+    assert expected.keys() == {"loss", "cost"}
+    torch.testing.assert_close(Sum()(tiled), expected)
+
+
+@pytest.mark.law_of("variational")
+@pytest.mark.parametrize("loss", ["squared", "absolute"])
+def test_a_scale_is_learnt_where_there_is_a_posterior_and_nowhere_else(loss):
+    with_posterior, without = fit("variational", loss=loss, max_epochs=1), fit("dense", loss=loss, max_epochs=1)
     assert isinstance(with_posterior.network_.loss.log_scale, torch.nn.Parameter)
     assert not list(without.network_.loss.parameters())
 
 
+@pytest.mark.parametrize(
+    "loss, mean, density",
+    [
+        (Squared, lambda error: error.square().mean().sqrt(), torch.distributions.Normal),
+        (Absolute, lambda error: error.abs().mean(), torch.distributions.Laplace),
+    ],
+)
+def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(loss, mean, density):
+    error = torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    best = float(mean(error))
+    nats = []
+    for scale in (0.8 * best, best, 1.25 * best):
+        part = loss(scale=scale)
+        part.build(type("schema", (), {"shape": (6,), "columns": None}))
+        nats.append(float(part(error, Data(torch.zeros_like(error))).mean()))
+        assert nats[-1] == pytest.approx(-float(density(0.0, scale).log_prob(error).sum(1).mean()))
+    assert nats[1] < min(nats[0], nats[2])
+    learnt = loss(scale="learnt")
+    learnt.build(type("schema", (), {"shape": (6,), "columns": None}))
+    learnt.log_scale.data.fill_(math.log(best))
+    found = learnt.double()(error, Data(torch.zeros_like(error))).mean()
+    found.backward()
+    assert found.item() == pytest.approx(nats[1])
+    assert float(learnt.log_scale.grad) == pytest.approx(0, abs=1e-6)
+
+
 def ssim_of(shape: tuple[int, ...], window: int = 11) -> SSIM:
     loss = SSIM(window)
-    loss.build(type("schema", (), {"shape": shape, "axes": 2}))
+    loss.build(type("schema", (), {"shape": shape, "axes": 2, "columns": None}))
     return loss
 
 
@@ -363,6 +420,18 @@ def test_what_is_kept_is_larger_than_all_that_is_dropped(name, rows, after_20_st
     assert (kept.sum(1) <= 2 * rows).all()
 
 
+@pytest.mark.law_of("sparse", "kl_sparse", "topk", "batch_topk", "jumprelu")
+@pytest.mark.parametrize("name", ["sparse", "kl_sparse", "topk", "batch_topk", "jumprelu"])
+@pytest.mark.parametrize("columns", [1, 3, 40])
+def test_a_dictionary_is_wider_than_the_data_of_itself(name, columns):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = presets.PRESETS[name](max_epochs=1, random_state=0).fit(VECTORS[:50, 20 : 20 + columns])
+    assert model.n_components_ == 2 * columns
+    if name == "topk":
+        assert (model.transform(VECTORS[:50, 20 : 20 + columns]) != 0).sum(1).max() <= max(1, columns // 2)
+
+
 @pytest.mark.law_of("topk")
 @pytest.mark.parametrize("k", [1, 3])
 def test_topk_has_at_most_k_active_units(k):
@@ -382,11 +451,30 @@ def test_jumprelu_comes_to_the_number_of_units_that_is_asked_for():
     assert (model.transform(VECTORS) != 0).sum(1).mean() == pytest.approx(6, rel=0.2)
 
 
+@pytest.mark.law_of("jumprelu")
+@pytest.mark.parametrize("settings, moves", [({}, False), ({"threshold": 0.3, "bandwidth": 2.0}, True)])
+def test_silent_units_move_a_threshold_only_where_the_bandwidth_is_more_than_twice_as_large(settings, moves):
+    jump = JumpReLU(**settings)
+    jump.build((8,), 16)
+    jump.linear[1].weight.data.zero_()
+    jump.linear[1].bias.data.fill_(-5.0)
+    code = jump(torch.randn(10, 8))
+    (code.z.sum() + code.cost.sum()).backward()
+    assert (jump.log_threshold.grad != 0).all() if moves else (jump.log_threshold.grad == 0).all()
+
+
 @pytest.mark.law_of("kl_sparse")
 @pytest.mark.parametrize("target", [0.1, 0.3])
 def test_kl_sparsity_reaches_its_target(target):
     model = fit(preset("kl_sparse", 20, target=target, weight=30.0), batch_size=64, max_epochs=100)
-    assert model.transform(VECTORS).mean() == pytest.approx(target, rel=0.2)
+    np.testing.assert_allclose(model.transform(VECTORS).mean(0), target, rtol=0.2)  # every unit, not only all together
+
+
+@pytest.mark.law_of("kl_sparse")
+def test_no_unit_that_keeps_to_its_target_counts_as_dead():
+    model = preset("kl_sparse", 20, target=0.05, weight=30.0).set_params(batch_size=64, max_epochs=60).fit(VECTORS)
+    assert model.transform(VECTORS).mean() == pytest.approx(0.05, rel=0.2)
+    assert model.history_[-1]["dead"] == 0
 
 
 @pytest.mark.parametrize("kind, of", [("l1", lambda h: np.abs(h).sum(1).mean()), ("kl", lambda h: abs(h.mean() - 0.1))])
@@ -406,6 +494,26 @@ def test_unit_norm_keeps_the_decoders_columns_at_length_one(name, after_20_steps
     torch.testing.assert_close(weight.norm(dim=0), torch.ones(4))
 
 
+CURES = {
+    "dead": [
+        (L1(), "a lower weight"), (KLSparse(), "a higher weight"), (TopK(2), "a larger k, or a higher weight"),
+        (BatchTopK(2), "a larger k, or a higher weight"), (JumpReLU(), "a higher revival, or a lower weight"),
+    ],
+    "active_units": [(Gaussian(), r"a lower beta, or a loss of a smaller scale, such as Squared\(scale=0.1\)")],
+    "usage": [
+        (VectorQuantized(8, dim=2), "a smaller codebook_size"), (ResidualQuantized(2, 8, dim=2), "a smaller codebook_size"),
+        (FiniteScalar((4, 3)), "fewer levels"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sign, bottleneck, cure", [(sign, *row) for sign, rows in CURES.items() for row in rows], ids=repr)
+def test_a_collapsed_code_is_told_with_the_cure_of_its_own_bottleneck(sign, bottleneck, cure):
+    network = fit(composed(bottleneck=bottleneck), max_epochs=1).network_
+    with pytest.warns(UserWarning, match=rf"collapsed \({sign}=.*Set {cure}"):
+        warn_of_collapse(network, {sign: 1.0 if sign == "dead" else 0.0})
+
+
 @pytest.mark.law_of("topk", "jumprelu")
 @pytest.mark.parametrize(
     "bottleneck", [lambda weight: TopK(4, weight=weight), lambda weight: JumpReLU(10.0, l0=4, threshold=0.3, revival=weight)]
@@ -416,6 +524,23 @@ def test_dead_units_come_back_when_they_are_offered_the_residual(bottleneck):
         return fit(model, loss="squared", corruption=None, batch_size=64, max_epochs=150).history_[-1]["dead"]
 
     assert dead(0.3) < 0.8 * dead(0.0)
+
+
+@pytest.mark.law_of("dropout")
+def test_dropout_silences_its_share_of_every_hidden_layer_while_training_and_none_outside():
+    model = fit(preset("dropout", share=0.3), max_epochs=1)
+    network, seen = model.network_, []
+    both = network.architecture
+    readers = [both.encoder[2], network.bottleneck.linear, both.decoder[2], both.head]  # of the four hidden layers
+    for reader in readers:
+        reader.register_forward_pre_hook(lambda module, inputs: seen.append(float((inputs[0] == 0).float().mean())))
+    first, second = (step_of(model, torch.arange(256), epoch=epoch).output for epoch in (1, 2))
+    assert seen == pytest.approx([0.3] * 8, abs=0.03)
+    assert (first != second).any()
+    seen.clear()
+    data = model._rows(VECTORS).block(0, 256)
+    torch.testing.assert_close(network(data), network(data), rtol=0, atol=0)
+    assert seen == [0.0] * 8
 
 
 @pytest.mark.law_of("dropout")
@@ -506,12 +631,13 @@ def test_unused_codebook_entries_revive():
     ids=repr,
 )
 def test_the_contractive_norm_in_closed_form_is_autograds(architecture, bottleneck):
-    model = fit(composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64"), max_epochs=1)
-    source = Data(torch.tensor(VECTORS[:10]))
-    exact = dense_row_norms(model.network_, source)
-    assert exact is not None
-    rows = autograd_jacobian(model.network_, source)
-    torch.testing.assert_close(exact, rows.flatten(2).square().sum(2), rtol=1e-5, atol=1e-9)
+    model = composed(architecture=architecture, bottleneck=bottleneck, corruption=None, dtype="float64", max_epochs=1)
+    for condition in (None, LABELS):
+        source = step_of(model.fit(VECTORS, condition=condition), torch.arange(10)).source
+        exact = dense_row_norms(model.network_, source)
+        assert exact is not None
+        rows = autograd_jacobian(model.network_, source)
+        torch.testing.assert_close(exact, rows.flatten(2).square().sum(2), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["exact", "stochastic"])
@@ -528,7 +654,7 @@ def test_a_scaled_contractive_penalty_does_not_care_how_large_the_codes_are(meth
 @pytest.mark.parametrize("name", ["contractive", "contractive convolution"])
 def test_the_stochastic_estimate_is_unbiased(name, after_20_steps):
     model = after_20_steps(name)
-    source = Data(model._rows(data_for(model)).block(3, 4).expand(4000, *model.schema_.shape))
+    source = Data(model._rows(data_for(model)).block(3, 4).values.expand(4000, *model.schema_.shape))
     estimate = estimated_jacobian_norm(model.network_, source, Random(0, "test", 0, torch.arange(4000)))
     exact = jacobian_norm(model.network_, Data(source.values[:1])).detach()
     estimate = estimate.detach()
@@ -556,13 +682,25 @@ def test_mmd_is_nought_for_equal_and_large_for_distant_distributions():
 
 
 @pytest.mark.law_of("beta_tc")
-def test_total_correlation_is_nought_for_independent_components_and_not_for_copies():
-    def of(z):
-        code = Code(z, extra={"mean": z, "logvar": torch.full_like(z, -2.0)})
-        return float(TotalCorrelation(1.0)(type("step", (), {"code": code})))
+@pytest.mark.parametrize("covariance", [0.0, 0.5, 0.8])
+def test_total_correlation_of_gaussians_is_that_of_their_sum_in_closed_form(covariance):
+    """Means from N(0, C) and posteriors N(mean, I / 2) make q(z) = N(0, C + I / 2), whose total correlation is known."""
+    random, variance, found = torch.Generator().manual_seed(0), 0.5, []
+    root = torch.linalg.cholesky(torch.tensor([[1.0, covariance], [covariance, 1.0]]))
+    for _ in range(40):
+        mean, eps = (torch.randn(256, 2, generator=random) for _ in range(2))
+        mean = mean @ root.T
+        code = Code(mean + variance**0.5 * eps, extra={"mean": mean, "logvar": torch.full_like(mean, math.log(variance))})
+        found.append(float(TotalCorrelation(1.0)(type("step", (), {"code": code}))))
+    expected = -0.5 * math.log(1 - (covariance / (1 + variance)) ** 2)
+    assert np.mean(found) == pytest.approx(expected, abs=0.02)
 
-    z = torch.randn(800, 2, generator=torch.Generator().manual_seed(0))
-    assert of(z[:, [0, 0]]) > of(z) + 0.5
+
+@pytest.mark.law_of("beta_tc")
+def test_total_correlation_reads_posteriors_that_do_not_meet_as_the_docstring_says():
+    mean = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    code = Code(mean, extra={"mean": mean, "logvar": torch.full_like(mean, -30.0)})
+    assert float(TotalCorrelation(1.0)(type("step", (), {"code": code}))) == pytest.approx(2 * math.log(64), rel=1e-4)
 
 
 @pytest.mark.law_of("info", "adversarial")
@@ -607,6 +745,20 @@ def test_importance_weighting_with_one_draw_is_the_plain_bound_with_sampled_cost
     z, bottleneck = step.code.z, step.network.bottleneck
     plain = step.loss + bottleneck.log_posterior(step.code, z) - step.network.log_prior(z)
     torch.testing.assert_close(ImportanceWeighted(1)(step)["bound"], plain, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.law_of("importance_weighted")
+def test_a_prior_that_is_fitted_afterwards_does_not_change_the_training():
+    histories = [fit(preset("importance_weighted", prior=prior), max_epochs=2).history_ for prior in (None, Mixture(3))]
+    assert [record["bound"] for record in histories[0]] == [record["bound"] for record in histories[1]]
+
+
+@pytest.mark.law_of("importance_weighted")
+def test_every_draw_is_decoded_with_the_same_units_dropped(monkeypatch):
+    model = fit(composed(bottleneck="gaussian", architecture=Dense((16,), dropout=0.5)), max_epochs=1)
+    monkeypatch.setattr(Gaussian, "draw", lambda self, code, random: code.extra["mean"])
+    one, several = (ImportanceWeighted(draws)(step_of(model, torch.arange(20)))["bound"] for draws in (1, 4))
+    torch.testing.assert_close(one, several)
 
 
 @pytest.mark.law_of("importance_weighted")
@@ -685,17 +837,27 @@ def test_a_linear_variational_decoder_spans_the_leading_axes_with_the_lengths_th
 def test_a_linear_variational_model_reaches_probabilistic_pca(stretched):
     model = trained_linear_vae(stretched, 3, "learnt")
     expected = PCA(3).fit(stretched).score(stretched)  # mean log likelihood of probabilistic PCA (Tipping & Bishop 1999)
-    assert model.log_likelihood(stretched, 200, random_state=0).mean() == pytest.approx(expected, abs=6e-3 + 6 * 1e-3)
+    assert model.log_likelihood(stretched, 200, random_state=0).mean() == pytest.approx(expected, abs=6 * 1e-3)
 
 
 @pytest.mark.law_of("vamp")
-def test_a_vamp_prior_of_one_component_and_unit_posterior_is_the_normal():
-    model = fit(composed(bottleneck="gaussian", prior=all_parts.Vamp(1)), max_epochs=1)
-    z = torch.randn(5, 4)
+@pytest.mark.parametrize("components", [1, 3])
+def test_a_vamp_prior_is_the_mixture_of_the_posteriors_of_its_inputs(components):
+    model = fit(composed(bottleneck="gaussian", prior=Vamp(components)), max_epochs=1)
+    z = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         seen = model.network_.encode(Data(model.network_.prior.inputs)).extra
-        expected = torch.distributions.Normal(seen["mean"], (0.5 * seen["logvar"]).exp()).log_prob(z).sum(1)
+        each = torch.distributions.Normal(seen["mean"], (0.5 * seen["logvar"]).exp())
+        even = torch.distributions.Categorical(torch.ones(components))
+        expected = torch.distributions.MixtureSameFamily(even, torch.distributions.Independent(each, 1)).log_prob(z)
         torch.testing.assert_close(model.network_.prior.log_prob(z, model.network_), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.law_of("vamp")
+def test_the_kl_in_the_history_is_against_the_prior_that_the_code_pays_for():
+    for beta in (1.0, 2.0):
+        for record in fit(preset("vamp", beta=beta), max_epochs=3).history_:
+            assert record["cost"] == pytest.approx(beta * record["kl"], rel=1e-4)
 
 
 # ---------------------------------------------------------------------------------------------------- sampling
@@ -739,6 +901,16 @@ def test_a_prior_can_be_fitted_after_the_fact_and_is_saved(prior, after_20_steps
     np.testing.assert_array_equal(load(tmp_path / "model").sample(4, random_state=0), new)
 
 
+def test_a_prior_fitted_after_the_fact_follows_the_models_seed_and_leaves_torchs_generator_alone(after_20_steps):
+    model, drawn = clone(after_20_steps("vq")).set_params(max_epochs=1).fit(VECTORS), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        drawn.append(model.fit_prior(Autoregressive(8, epochs=1), VECTORS).sample(20, random_state=0))
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*drawn)
+
+
 @pytest.mark.law_of("vamp", "regularised")
 def test_a_prior_made_of_posteriors_asks_for_the_encoder_and_others_do_not(after_20_steps, tmp_path):
     for name in ("vamp", "regularised"):
@@ -755,6 +927,25 @@ def test_variations_lie_around_what_they_vary(after_20_steps):
     np.testing.assert_allclose(near, model.reconstruct(VECTORS[:2]).repeat(3, 0), atol=1e-4)
     far = model.sample(3, like=VECTORS[:2], random_state=0)
     assert len(np.unique(far.round(6), axis=0)) == 6
+
+
+@pytest.mark.law_of("dense", "info", "regularised", "vq")
+@pytest.mark.parametrize("name", ["dense", "info", "regularised", "vq", "sparse map"])
+def test_variations_of_a_sample_do_not_depend_on_its_company_and_outlive_saving(name, after_20_steps, tmp_path):
+    model = after_20_steps(name)
+    X = data_for(model)
+    alone = model.sample(4, like=X[:1], random_state=0)
+    assert len(np.unique(alone.reshape(4, -1).round(6), axis=0)) == 4
+    np.testing.assert_array_equal(alone, model.sample(4, like=X[:3], random_state=0)[:4])
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(alone, load(tmp_path / "model").sample(4, like=X[:1], random_state=0))
+
+
+def test_variations_are_a_tenth_as_wide_as_the_training_codes_or_as_the_normal_they_are_held_to(after_20_steps):
+    for name, expected in (("dense", after_20_steps("dense").transform(VECTORS).std(0)), ("info", np.ones(4))):
+        model = after_20_steps(name)
+        codes = varied_codes(model, VECTORS[:1], 4000, 0, 1.0).numpy()
+        np.testing.assert_allclose(codes.std(0), 0.1 * expected, rtol=0.05)
 
 
 @pytest.mark.law_of("dense", "variational")
@@ -818,6 +1009,18 @@ def test_a_mirrored_code_map_is_decoded_to_the_mirror_of_what_mirrored_kernels_d
     torch.testing.assert_close(mirrored, model.decode(codes).flip(2), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.law_of("convolutional")
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_code_map_is_decoded_to_the_turned_picture_of_what_kernels_turned_back_decode(quarters):
+    model = fit(composed(n_components=None, architecture=Conv((2,), up="upsample"), kind="images"), max_epochs=1)
+    codes = torch.randn(3, 4, 4, 2)
+    turned = model.decode(codes.rot90(quarters, (1, 2)))
+    with torch.no_grad():
+        for layer in model.network_.architecture.decoder:
+            layer.weight.copy_(layer.weight.rot90(-quarters, (-2, -1)))
+    torch.testing.assert_close(turned, model.decode(codes).rot90(quarters, (1, 2)), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.law_of("dense")
 def test_a_network_learns_to_mirror_from_mirrored_targets():
     pictures = PICTURES / 15.0
@@ -842,6 +1045,8 @@ REFUSED = {
     "total correlation without a posterior": ({"penalties": TotalCorrelation()}, r"needs a posterior.*Use Gaussian\(\)"),
     "importance weights with beta 4": ({"bottleneck": Gaussian(4), "objective": "importance_weighted"}, r"Gaussian\(beta=1\)"),
     "importance weights without a posterior": ({"objective": "importance_weighted"}, r"Gaussian\(beta=1\)"),
+    "rate-distortion with beta 4": (
+        {"bottleneck": Gaussian(4), "objective": RateDistortion(2.0)}, r"Gaussian\(beta=1\).*another slope"),
     "rate-distortion without a rate": ({"objective": "rate_distortion"}, r"bottleneck=Gaussian\(\)"),
     "a posterior with a loss that is no likelihood": (
         {"bottleneck": "gaussian", "loss": lambda output, target: (output - target).square().sum(1)}, "must be a likelihood"),
@@ -859,11 +1064,17 @@ REFUSED = {
     "a prior with side paths": (
         {"prior": "mixture", "architecture": Conv((4,), down="pool", up="unpool")}, "Leave prior away.*up='transpose'"),
     "shares of what is no share": (
-        {"penalties": Sparsity(kind="kl")}, r"share in \(0, 1\).*activation='silu'.*Use Dense\(activation='sigmoid'\)"),
+        {"penalties": Sparsity(kind="kl")}, r"share in \(0, 1\).*hidden layer -1 ends in SiLU.*Use Dense\(activation='sigmoid'"),
     "colouring pictures of one channel": (
         {"corruption": "gray", "architecture": Conv((4,))}, r"takes the colour away.*1 channel\(s\). Give RGB"),
     "colouring vectors": ({"corruption": "gray"}, r"damages pictures.*kind='images'"),
-    "a hidden layer that is not there": ({"penalties": Sparsity(5)}, r"Sparsity\(layer=5\).*has \d hidden"),
+    "shares of what is no share, in modules": (
+        {"penalties": Sparsity(0, "kl"), "architecture": Modules(
+            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.ReLU()), torch.nn.Linear(4, 64))},
+        r"share in \(0, 1\).*hidden layer 0 ends in ReLU.*nn.Sigmoid\(\)"),
+    "a hidden layer that is not there": ({"penalties": Sparsity(5)}, r"Sparsity\(layer=5\).*has 2 hidden.*Set layer"),
+    "a hidden layer of a linear network": (
+        {"penalties": Sparsity(), "architecture": Dense(())}, r"Sparsity\(layer=-1\).*has 0 hidden.*Dense\(hidden="),
     "a dropout too many": ({"architecture": Dense((8,), dropout=(0.1, 0.2))}, "each of the 1 hidden layers"),
     "an unknown penalty": ({"penalties": "smoothness"}, "penalty='smoothness' is not known.*'contractive'"),
     "an unknown prior": ({"prior": "flat"}, "prior='flat' is not known.*'normal'"),
@@ -873,8 +1084,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_makes_no_sense_is_refused_before_training(case, monkeypatch):
     settings, message = REFUSED[case]
-    if case != "a hidden layer that is not there":  # known with the first batch
-        monkeypatch.setattr(estimator, "train", lambda *_: pytest.fail("was trained"))
+    monkeypatch.setattr(estimator, "train", lambda *_: pytest.fail("was trained"))
     with pytest.raises(ValueError, match=f"(?s){message}"):
         model = composed(**settings)
         model.fit(data_for(model))
@@ -941,7 +1151,7 @@ OUT_OF_RANGE = {
     },
     "loss": {
         Squared: {"bounded": NO_FLAG, "scale": NOT_POSITIVE},
-        Absolute: {},
+        Absolute: {"scale": NOT_POSITIVE},
         Bernoulli: {},
         SSIM: {"window": [1, 4, *NO_COUNT]},
         Custom: {"function": [None, 1, "squared"]},

@@ -13,6 +13,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from isthmus import Autoencoder, plots, presets, report
+from isthmus.information import collapse, entries_used
 from isthmus.page import verdict
 from isthmus.parts import Conv
 
@@ -152,6 +153,8 @@ def test_every_model_and_data_gets_a_page(case, images, y, tmp_path):
     [
         (lambda: presets.variational(4, architecture="dense", max_epochs=1), None, FREE),
         (lambda: presets.topk(40, k=3, max_epochs=2), None, FREE - {"New samples"}),
+        (lambda: presets.vq(8, codebook_size=16, max_epochs=1), None, FREE - {"New samples"}),
+        (lambda: presets.kl_sparse(40, max_epochs=1), None, FREE - {"New samples"}),
         (lambda: Autoencoder(4, prior="mixture", architecture=Conv((4,)), max_epochs=1), None, FREE - {"How the code is used"}),
         (lambda: Autoencoder(4, architecture=Conv((4,), down="pool", up="unpool"), max_epochs=1), None, {"Filters"}),
         (lambda: presets.conditional(4, max_epochs=1), lambda y: y, OPTIONAL - {"New samples"}),
@@ -167,6 +170,46 @@ def test_the_page_has_the_sections_that_the_model_has(preset, told, expected, im
     parser = Balanced()
     parser.feed(page)
     assert not parser.open and not parser.wrong
+
+
+def lead_of(page: str, heading: str) -> str:
+    return page.split(f"<h2>{heading}</h2>")[1].split("</p>")[0]
+
+
+QUANTISED = {  # the model, its entries, and how many a sample chooses
+    "vq": (presets.vq(8, codebook_size=16), 16, 2),
+    "residual_vq": (presets.residual_vq(8, levels=2, codebook_size=16), 32, 4),
+    "fsq": (presets.fsq(6, levels=(4, 3)), 12, 3),
+}
+
+
+@pytest.mark.parametrize("preset, entries, choices", QUANTISED.values(), ids=QUANTISED)
+def test_the_page_says_how_evenly_entries_are_chosen(preset, entries, choices, images, tmp_path):
+    model = preset.set_params(max_epochs=5, random_state=0).fit(images)
+    page = report.write(model, images, tmp_path / "page.html").read_text(encoding="utf-8")
+    count = entries_used(model, images)
+    share = count[count > 0] / count.sum()
+    assert (len(count), count.sum()) == (entries, 100 * choices)
+    lead = lead_of(page, "How the code is used")
+    assert f"{len(share)} of {entries} entries" in lead
+    assert f"as much as {np.exp(-(share * np.log(share)).sum()):.3g} that" in lead
+
+
+def test_units_of_a_sigmoid_speak_above_their_target(images, tmp_path):
+    model = presets.kl_sparse(40, target=0.3, max_epochs=3, random_state=0).fit(images)
+    page = report.write(model, images, tmp_path / "page.html").read_text(encoding="utf-8")
+    active = (model.transform(images) > 0.3).sum(1).mean()
+    assert f"A sample activates {active:.3g} of 40 units" in lead_of(page, "How the code is used")
+    assert "above its target, 0.3" in lead_of(page, "How the code is used")
+
+
+def test_the_page_warns_of_a_collapsed_code(images, tmp_path):
+    model = presets.variational(4, max_epochs=1, random_state=0).fit(images)
+    for known, words in ({"active_units": 0}, "no component of the code says anything"), ({"active_units": 3}, None):
+        model.history_[-1] |= known
+        page = report.write(model, images, tmp_path / "page.html", overwrite=True).read_text(encoding="utf-8")
+        assert re.findall('<p class="warning">(.*?)</p>', page) == collapse(model)
+        assert words is None or words in page
 
 
 def test_samples_of_each_class_are_those_that_the_model_draws(images, y, tmp_path):
@@ -286,7 +329,7 @@ def test_columns_with_scales_of_their_own_count_alike(X):
 
 
 def wide_topk(X):
-    return presets.topk(80, k=3, max_epochs=20, random_state=0).fit(X)
+    return presets.topk(80, k=12, max_epochs=20, random_state=0).fit(X)
 
 
 def test_pca_beside_a_wide_sparse_code_has_as_many_components_as_are_active(X, tmp_path):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 from numbers import Real
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_random_
 from torch import Tensor
 
 from . import defaults, generation
-from .data import KINDS, Rows, Schema, as_array, open_data
-from .data.conditions import Condition, Told
-from .data.schema import refuse_non_finite
+from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
+from .data.conditions import Condition
+from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
-from .parts import Code, Data
+from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
@@ -31,8 +32,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     Parameters
     ----------
     n_components : "auto", int or None, default "auto"
-        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has. None keeps
-        the natural shape of the architecture's innermost layer (a map, for convolution).
+        Numbers in the code. "auto" is a tenth of the input's, from 2 to 32 and always fewer than the input has; for a sparse
+        bottleneck twice the input's, up to 4096. None keeps the natural shape of the architecture's innermost layer (a map,
+        for convolution).
     architecture : "auto", str or part, default "auto"
         The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
         vectors and convolutional for images.
@@ -41,10 +43,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
     corruption : "auto", None, str, part or list of them, default "auto"
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
-        are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread.
+        are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread. Of tables it
+        hides a quarter of the cells.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli", "ssim" (of pictures) or any `(output, target) -> (batch,)`, one number a sample.
-        "auto" is bernoulli where the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "columns" (of tables), "ssim" (of pictures) or any `(output, target) -> (batch,)`,
+        one number a sample. "auto" is columns for a table, bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -52,7 +55,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors" or "images", default "auto"
+    kind : "auto", "vectors", "table" or "images", default "auto"
+        A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
+        missing, under kind="table".
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -92,9 +97,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     loss_: object
     corruption_: object
     prior_: object
+    code_spread_: Tensor | None
     condition_: Condition | None
     n_iter_: int
     seed_: int
+    asks_condition = False  # `presets.conditional` sets it: without a condition that would be another model
 
     def __init__(
         self,
@@ -156,6 +163,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         callbacks : objects with `on_epoch_end(network, record)`, which ends the training where it returns True
         """
         check_parameters(self)
+        if self.asks_condition and condition is None:
+            raise ValueError(
+                "This preset learns from samples and their classes, but fit was given no condition. Pass fit(X, condition=y): "
+                "y alone is ignored, because a Pipeline hands it to every step."
+            )
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         for name in [name for name in vars(fresh) if name.endswith("_")]:
             delattr(fresh, name)
@@ -183,9 +195,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._start(samples)
         self.history_ = train(self.network_, self._run(samples, callbacks))
         self.n_iter_ = len(self.history_)
+        self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
-        warn_of_collapse(self.history_[-1])
+        warn_of_collapse(self.network_, self.history_[-1])
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
@@ -204,7 +217,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             told = 0 if self.condition_ is None else self.condition_.width
             network = Network(choices, self.schema_, self.target_schema_, self._number_of_components(), told)
         deliberate = bool(listed(self.penalties)) or (not is_auto(self.corruption) and bool(listed(self.corruption)))
-        network.check_room(math.prod(self.schema_.shape), deliberate)
+        network.check_room(self.schema_.size, deliberate)
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
         self.network_ = network.to(self.device_, self.dtype_).eval()
         self.code_shape_ = network.code_shape
@@ -214,12 +227,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
         """Rows of `X` under a schema learnt from them, and their weights; samples of weight zero are left out."""
         X, kind = open_data(X, self.kind)
+        layout = layout_of(X) if kind == "vectors" else None
         X = KINDS[kind].check(X)
         weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
         if weight is not None and not weight.all():
             counts = np.flatnonzero(weight)
             X, weight = X[torch.from_numpy(counts).to(X.device) if isinstance(X, Tensor) else counts], weight[counts]
-        return self._on_device(Rows(KINDS[kind].learn(X, self.scale, weight), X)), weight
+        schema = KINDS[kind].learn(X, self.scale, weight)
+        if isinstance(schema, Vectors):
+            schema.layout = layout
+        return self._on_device(schema.rows(X)), weight
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
@@ -233,7 +250,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
 
     def _check_features(self, X, reset: bool) -> None:
-        if self.schema_.kind == "vectors" and not isinstance(X, str | Path | Tensor):
+        if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
         elif reset:  # a path or a tensor has no names, and images have no columns
             self.n_features_in_ = math.prod(self.schema_.shape)
@@ -259,7 +276,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
-            return defaults.loss(low, high)
+            return defaults.loss(low, high, target.schema.columns)
         loss = loss_part(self.loss)
         loss.build(target.schema)  # which refuses what no scaling would cure
         least, most = getattr(loss, "support", (-math.inf, math.inf))
@@ -273,13 +290,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_corruption(self, samples: Samples):
         if not is_auto(self.corruption):
             return self.corruption
-        size = self._number_of_components() or math.prod(self.schema_.shape)
+        if self.schema_.columns is not None:
+            return defaults.CORRUPTION_OF_TABLES
+        size = self._number_of_components() or self.schema_.size
         return defaults.corruption(samples.weight, size, self.schema_.spread())
 
     def _number_of_components(self) -> int | None:
         if not is_auto(self.n_components):
             return None if self.n_components is None else int(self.n_components)
-        return defaults.n_components(math.prod(self.schema_.shape))
+        wide = getattr(part_of(self.bottleneck, BOTTLENECKS, "bottleneck"), "wide", False)
+        found = defaults.n_components(self.schema_.size, wide)
+        return found if wide else min(found, max(1, math.prod(self.schema_.shape) - 1))  # no code as wide as a table's row
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
@@ -313,7 +334,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
         rows = self._rows(X)
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
-        return given_back(codes.flatten(1).to(precision_of(rows)), X)
+        return given_back(codes.flatten(1).to(precision_of(rows.values)), X)
 
     def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
@@ -328,9 +349,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         def rebuilt(*block):
             code = self._encoded(*block)
-            return self._written(self.network_.mean(self.network_.decode(code)), rows)
+            return self._written(self.network_.mean(self.network_.decode(code)), precision_of(rows.values))
 
-        return given_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+        return self.target_schema_.give_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+
+    def impute(self, X, condition=None):
+        """`X` with its missing cells, and no others, filled by what the model rebuilds there; for tables."""
+        return self._table("impute").fill(X, self.reconstruct(X, condition))
+
+    def score_cells(self, X, condition=None):
+        """Minus the loss of every cell, in nats, (n_samples, columns), judged by the other cells of its row; for tables.
+
+        The cell itself is hidden from the encoder. The lowest are those that surprise: wrong entries are among them. Missing
+        cells have 0.
+        """
+        places, rows = self._table("score_cells").places(), self._rows(X)
+        told = self._told(condition, len(rows))
+        nats = [in_blocks(partial(cell_nats, self.network_, place), self.block_, rows, *told) for place in places]
+        return -torch.stack(nats, 1).numpy().astype(np.float64)
 
     def score_samples(self, X, target=None, condition=None):
         """Minus the loss of each sample at its deterministic code, in nats, (n_samples,); higher is better."""
@@ -356,7 +392,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         n : int, default 1; how many, or with `like` how many of each
         like : array like X, default None
-            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the codes' spread.
+            Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the
+            training codes.
         spread : float, default 1.0; with `like`: how many times as far
         condition : one label (or row) for all, or one for each; where the model was fitted with a condition
         random_state : int, RandomState or None, default None
@@ -366,12 +403,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         (n, ...) in the form of the data; with `like`, the n variations of its first row, then those of the second, ...
         """
         self._need("decoder")
+        generation.check_arguments(n=n, spread=spread)
         seed = generation.seed_of(random_state)
         if like is None:
             codes = generation.drawn_codes(self, n, seed)
         else:
+            generation.check_several(self, like)
             codes = generation.varied_codes(self, like, n, seed, spread, condition)
-            condition = condition if condition is None or np.ndim(condition) == 0 else np.repeat(condition, n, 0)
+            alone = condition is None or self.condition_ is None or self.condition_.is_one(condition)
+            condition = condition if alone else np.repeat(condition, n, 0)
         return self._decoded(codes, np.empty(0, np.float32), condition)
 
     def fit_prior(self, prior, X, condition=None):
@@ -388,11 +428,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         a, b : one sample each, without the axis of samples
-        steps : int, default 8
+        steps : int, default 8; 2 or more
         condition : as for `sample`
         """
         self._need("decoder")
-        both = np.stack([np.asarray(a), np.asarray(b)])
+        generation.check_arguments(steps=steps)
+        both = generation.both_ends(self, a, b)
         ends = torch.as_tensor(self.encode(both) if self.condition_ is None else self.encode(both, condition))
         spherical = getattr(self.network_.bottleneck, "posterior", False)
         return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
@@ -406,6 +447,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         log p(x) ~ log 1/n sum_i  p(x | z_i) p(z_i) / q(z_i | x),   z_i ~ q(z | x)      (Burda et al. 2016)
         """
+        generation.check_arguments(n_draws=n_draws)
         return generation.log_likelihood(self, X, n_draws, generation.seed_of(random_state), condition)
 
     def attribute_direction(self, X, has, condition=None):
@@ -426,15 +468,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         A tensor comes back on its device and carries gradients; anything else gives an array.
         """
-        if not isinstance(X, Tensor):
+        if not isinstance(X, Tensor) or isinstance(self.schema_, Table):
             rows = self._rows(X)
             codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
-            return given_back(codes.to(precision_of(rows)), X)
+            return given_back(codes.to(precision_of(rows.values)), X)
         self._need("encoder")
         self.schema_.check_shape(X)
         refuse_non_finite(X.detach())
         values = self.schema_.scaled(X.to(self.device_), self.dtype_).reshape(-1, *self.schema_.shape)
-        return self._code(values, *(told.values for told in self._told(condition, len(X)))).to(X.device)
+        return self._code(self.schema_.data(values), *(told.values for told in self._told(condition, len(X)))).to(X.device)
 
     def decode(self, codes, condition=None):
         """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
@@ -473,19 +515,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if getattr(self, "loaded_half_", half) != half:
             raise ValueError(f"This needs the {half}, but the model was loaded with only={self.loaded_half_!r}. Load it whole.")
 
+    def _table(self, verb: str) -> Table:
+        """The schema, if it is that of a table."""
+        self._need("decoder")
+        if isinstance(self.schema_, Table) and self.target_schema_ is self.schema_:
+            return self.schema_
+        raise ValueError(
+            f"{verb} is for tables with missing cells, but this model was fitted to {self.schema_.kind}. Fit with kind='table'."
+        )
+
     def _rows(self, X) -> Rows:
         self._need("encoder")
         rows = self._read(X, self.schema_)
         self._check_features(X, reset=False)
         return rows
 
-    def _encoded(self, values: Tensor, condition: Tensor | None = None) -> Code:
-        return self.network_.encode(Data(values, condition=condition))
+    def _encoded(self, data: Data, condition: Tensor | None = None) -> Code:
+        return self.network_.encode(data.told(condition))
 
-    def _code(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self._encoded(values, condition).z
+    def _code(self, data: Data, condition: Tensor | None = None) -> Tensor:
+        return self._encoded(data, condition).z
 
-    def _told(self, condition, count: int) -> list[Told]:
+    def _told(self, condition, count: int) -> list[Ready]:
         """Rows of the condition, in a list: none where the model knows no condition."""
         if self.condition_ is None:
             if condition is not None:
@@ -520,16 +571,23 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _decoded(self, values, like, condition=None):
         """Data from codes of either shape, in the container and dtype of `like`."""
         self._check_codes(values)
-        rows = self._on_device(Rows(self.target_schema_, values.reshape(-1, *self.code_shape_), ready=True))
+        codes, precision = tensor_of(values).reshape(-1, *self.code_shape_), precision_of(values)
+        rows = Ready(codes).to(self.dtype_, self.device_)
 
         def decoded(block, told=None):
-            return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), rows)
+            return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), precision)
 
-        return given_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
+        return self.target_schema_.give_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
 
-    def _written(self, mean: Tensor, rows: Rows) -> Tensor:
+    def _written(self, mean: Tensor, precision: torch.dtype) -> Tensor:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
-        return self.target_schema_.write(mean.to(precision_of(rows)))
+        return self.target_schema_.write(mean.to(precision))
+
+    def __sklearn_clone__(self):
+        fresh = super().__sklearn_clone__()
+        if self.asks_condition:
+            fresh.asks_condition = True
+        return fresh
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
@@ -568,6 +626,15 @@ def check_parameters(model: Autoencoder) -> None:
     (model.training or Training()).check_ranges()
 
 
+def cell_nats(network: Network, place: slice, data: Data, condition: Tensor | None = None) -> Tensor:
+    """The loss, (batch,), of the cells at `place`, which the encoder does not see."""
+    assert data.weight is not None
+    hidden = data.weight.clone()
+    hidden[:, place] = 0
+    code = network.encode(Data(data.values, hidden, condition=condition))
+    return network.loss.cells(network.decode(code), data)[:, place].sum(1)
+
+
 def checked_weight(sample_weight, count: int) -> np.ndarray:
     weight = np.asarray(sample_weight, np.float64)
     if weight.shape != (count,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.sum() > 0:
@@ -596,11 +663,6 @@ def chosen_device(device: str) -> torch.device:
         raise ValueError(f"device={device!r} is not there ({first}). Choose 'cpu', 'cuda', 'mps' or 'auto'.") from error
 
 
-def precision_of(rows: Rows) -> torch.dtype:
+def precision_of(values) -> torch.dtype:
     """That of the data: float64 for float64, else float32."""
-    return torch.float64 if str(getattr(rows.values, "dtype", "")).endswith("float64") else torch.float32
-
-
-def given_back(result: Tensor, like):
-    """A result in the container that `like` came in."""
-    return result.to(like.device) if isinstance(like, Tensor) else as_array(result)
+    return torch.float64 if str(getattr(values, "dtype", "")).endswith("float64") else torch.float32

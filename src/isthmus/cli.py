@@ -1,14 +1,18 @@
 """The command line: `isthmus VERB ...`. Results go to stdout, progress and messages to stderr."""
 
+import ast
+import inspect
 import json
+import math
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Yaml
+from cyclopts.validators import Number
 
 from . import __version__
 
@@ -23,15 +27,21 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says what Ctrl-C did
 )
 
-Data = Annotated[str, Parameter(help="A path (folder of pictures, picture, .npy, .csv) or a data set: digits, mnist:test.")]
+Data = Annotated[
+    str, Parameter(help="A path (folder of pictures, picture, .npy, .csv, .parquet) or a data set: digits, mnist:test.")
+]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
-Preset = Literal[  # a test holds this list and that of losses to their tables
-    "linear", "dense", "deep", "convolutional", "denoising", "masked", "dropout", "sparse", "kl_sparse", "topk", "batch_topk",
-    "jumprelu", "contractive", "stochastic_contractive", "variational", "beta", "beta_tc", "info", "adversarial",
-    "importance_weighted", "vamp", "conditional", "regularised", "vq", "residual_vq", "fsq",
-]  # fmt: skip
+Preset = Annotated[
+    str,
+    Parameter(validator=lambda _, name: refuse_unknown(name), help="A variant; 'isthmus presets' lists them."),
+]
+Choices = Annotated[
+    list[str],
+    Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
+]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+NAME_WIDTH = 24  # of the column of presets
 
 
 @app.command
@@ -56,17 +66,18 @@ def fit(
     preset: Preset | None = None,
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "ssim"] = "auto",
+    choices: Choices | None = None,
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "columns", "ssim"] | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
-    kind: Literal["auto", "vectors", "images"] = "auto",
-    scale: Literal["auto", "none", "standard", "minmax"] = "auto",
+    kind: Literal["auto", "vectors", "table", "images"] | None = None,
+    scale: Literal["auto", "none", "standard", "minmax"] | None = None,
     epochs: Annotated[int | None, Parameter(help="Passes over the data.")] = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     patience: Annotated[int | None, Parameter(help="Stop after so many epochs without a better validation loss.")] = None,
     validation: Annotated[str | None, Parameter(help="Data to validate on, or a share of DATA such as 0.1.")] = None,
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
-    device: str = "auto",
+    device: str | None = None,
     seed: int = 0,
     force: Force = False,
     as_json: Json = False,
@@ -78,13 +89,12 @@ def fit(
     refuse_unwritable(output)
     given = {
         "n_components": n_components, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-        "patience": patience,
+        "patience": patience, "loss": loss, "kind": kind, "scale": scale, "device": device,
     }  # fmt: skip
-    settings: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    settings |= {"loss": loss, "kind": kind, "scale": scale, "device": device, "random_state": seed, "verbose": 2}
-    model = composed(preset, hidden, noise, settings)
+    settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
+    model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
     X, _, model.kind = opened(data, model.kind)
-    condition = condition_of(data, conditional or preset == "conditional")
+    condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
         model.fit(X, condition=condition, validation=validation_of(validation), callbacks=[early])
         model.save(output, overwrite=force)
@@ -138,6 +148,14 @@ def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
 
 
 @app.command
+def impute(model: Path, data: Data, *, output: Out, force: Force = False):
+    """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
+    fitted = loaded(model)
+    target = free_output(output, fitted, force)
+    write_file(target, fitted.impute(opened(data, fitted.schema_.kind)[0]))
+
+
+@app.command
 def report(
     model: Path,
     data: Data,
@@ -164,12 +182,13 @@ def report(
 
 @app.command
 def presets(*, as_json: Json = False):
-    """List the variants that `fit --preset` knows, one line each."""
+    """List the variants that `fit --preset` knows, and what each can be told with --set, at its default."""
     from .presets import PRESETS
 
-    lines = {name: (preset.__doc__ or "").splitlines()[0] for name, preset in PRESETS.items()}
-    width = max(map(len, lines))
-    tell(lines, as_json, lambda: "\n".join(f"{name:{width}}  {line}" for name, line in lines.items()))
+    rows: dict[str, Any] = {
+        name: {"summary": summary_of(preset), "parameters": own_parameters(preset)} for name, preset in PRESETS.items()
+    }
+    tell(rows, as_json, lambda: "\n".join(preset_lines(name, **row) for name, row in rows.items()))
 
 
 @app.command
@@ -177,7 +196,7 @@ def sample(
     model: Path,
     *,
     output: Out,
-    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many.")] = 64,
+    n: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1), help="How many.")] = 64,
     condition: Annotated[str | None, Parameter(help="The label to draw, where the model was fitted with labels.")] = None,
     prior: Annotated[str | None, Parameter(help="DATA to fit a mixture of Gaussians to, where the model has no prior.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
@@ -198,23 +217,35 @@ def interpolate(
     data: Data,
     *,
     output: Out,
-    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many ways, one a row.")] = 8,
-    steps: int = 10,
+    n: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1), help="How many ways, one a row.")] = 8,
+    steps: Annotated[int, Parameter(validator=Number(gte=2), help="Decoded on each way.")] = 8,
     condition: Annotated[str | None, Parameter(help="The label to keep to, where the model was fitted with labels.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
     force: Force = False,
 ):
-    """Walk through the code from one sample of DATA to another, drawn at random: a .png grid, a way a row, or a .npy array."""
+    """Walk through the code from one sample of DATA to another: a .png grid, a way a row, or a .npy array.
+
+    Between the two samples themselves lie the decoded steps. No sample is drawn twice; where labels are known, the two differ in
+    theirs, or, where the model was fitted with labels, share the one that it is told.
+    """
     import numpy as np
 
     target = free_file(output, (".png", ".npy"), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    ends = np.random.default_rng(seed).integers(len(X), size=(n, 2))
-    label = label_of(fitted, condition)
-    ways = [fitted.interpolate(X[a], X[b], steps, condition=label) for a, b in ends]
-    write_drawn(target, np.concatenate(ways), shape, columns=steps)
+    labels = labels_of(data)
+    told = told_to(fitted, data) if condition is None else [label_of(fitted, condition)] * len(X)
+    order = np.random.default_rng(seed).permutation(len(X)).tolist()
+    if condition is not None and labels is not None:
+        order = [place for place in order if labels[place] == told[place]] or order
+    pairs = pairs_of(order, labels, told, n)
+    if not pairs:
+        raise ValueError(f"{data} holds no two samples to walk between. Give more samples.")
+    if len(pairs) < n:
+        note(f"{data} has samples for {len(pairs)} ways.")
+    ways = [way_between(fitted, X[a], X[b], steps, None if told is None else told[a]) for a, b in pairs]
+    write_drawn(target, np.concatenate(ways), shape, columns=len(ways[0]))
 
 
 @app.command
@@ -234,33 +265,81 @@ def info(
 # --------------------------------------------------------------------------------------------------- helpers
 
 
-FIXED_WIDTHS = ("linear", "deep", "convolutional", "sparse", "kl_sparse", "topk", "batch_topk", "jumprelu")  # presets
-
-
-def composed(preset: str | None, hidden: str | None, noise: float | None, settings: dict):
+def composed(preset: str | None, choices: list[str], hidden: str | None, noise: float | None, settings: dict):
     """The estimator that the flags describe."""
     from . import Autoencoder, presets
-    from .parts import Dense, Noise
+    from .parts import Noise
 
-    own: dict[str, object] = {}
-    if hidden is not None:
-        if preset in FIXED_WIDTHS:
-            raise ValueError(f"--hidden says how wide dense layers are, which --preset {preset} does not ask for. Leave one out.")
-        try:
-            own["hidden"] = tuple(int(width) for width in hidden.split(",") if width)
-        except ValueError:
-            raise ValueError(f"--hidden {hidden}: whole numbers separated by commas are expected, such as 128,64.") from None
-    if noise is not None and preset != "denoising":
-        settings["corruption"] = Noise(noise)
-    elif noise is not None:
-        own["noise"] = noise
-    if preset == "linear" and settings["loss"] == "auto":
-        settings.pop("loss")
-    if preset == "convolutional":
-        settings.pop("kind")
-    if preset not in ("dense", "dropout") and "hidden" in own:
-        settings["architecture"] = Dense(own.pop("hidden"))
-    return Autoencoder(**settings) if preset is None else getattr(presets, preset)(**own, **settings)
+    make = Autoencoder if preset is None else presets.PRESETS[preset]
+    known = {} if preset is None else own_parameters(make)
+    flags = settings | ({} if hidden is None else widths_of(hidden, make, known, preset))
+    if noise is not None:
+        flags |= {"noise": noise} if "noise" in known else {"corruption": Noise(noise)}
+    own = chosen(preset, choices, known)
+    for name in own.keys() & flags.keys():
+        raise ValueError(f"--set {name}={own[name]}: --{name} says the same. Leave one of them out.")
+    return make(**flags | own)
+
+
+def widths_of(hidden: str, make, known: dict, preset: str | None) -> dict:
+    """Where `--hidden` goes: to the preset, where it asks for it, else to dense layers in place of those chosen by the data."""
+    from .parts import Dense
+    from .parts.base import is_auto
+
+    try:
+        widths = tuple(int(width) for width in hidden.split(",") if width)
+    except ValueError:
+        raise ValueError(f"--hidden {hidden}: whole numbers separated by commas are expected, such as 128,64.") from None
+    if "hidden" in known:
+        return {"hidden": widths}
+    if not is_auto(make().architecture):
+        raise ValueError(f"--hidden says how wide dense layers are, which --preset {preset} does not ask for. Leave one out.")
+    return {"architecture": Dense(widths)}
+
+
+def chosen(preset: str | None, choices: list[str], known: dict) -> dict:
+    """What `--set NAME=VALUE` says, with numbers as numbers."""
+    own = {}
+    for choice in choices:
+        name, equals, value = choice.partition("=")
+        if preset is None:
+            raise ValueError(f"--set {choice}: it sets a parameter of a preset. Name one, such as --preset topk.")
+        if not equals or name not in known:
+            can = ", ".join(f"{name}={default}" for name, default in known.items())
+            raise ValueError(f"--set {choice}: NAME=VALUE is expected, and --preset {preset} has {can}.")
+        own[name] = plain(value)
+    return own
+
+
+def plain(text: str):
+    """Numbers (several between commas), True, False and None as what they are; anything else as text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def own_parameters(preset) -> dict:
+    """What a preset asks for besides the size of the code, and its defaults."""
+    given = inspect.signature(preset).parameters.values()
+    return {parameter.name: parameter.default for parameter in given if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def summary_of(preset) -> str:
+    return (preset.__doc__ or "").splitlines()[0]
+
+
+def preset_lines(name: str, summary: str, parameters: dict) -> str:
+    choices = " ".join(f"--set {own}={str(default).replace(' ', '').strip('()')}" for own, default in parameters.items())
+    return f"{name:{NAME_WIDTH}}{summary}\n{'':{NAME_WIDTH}}{choices}"
+
+
+def refuse_unknown(preset: str | None) -> None:
+    """Refuses a preset that is not in the table, before anything else is looked at."""
+    from .presets import PRESETS
+
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"There is no preset {preset!r}. Those there are: {', '.join(PRESETS)}.")
 
 
 class EndingEarly:
@@ -294,8 +373,8 @@ def opened(data: str, kind: str):
     if datasets.is_name(data):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
-        X, names = read_path(data)
-    return X.reshape(len(X), -1) if kind == "vectors" and X.ndim > 2 and len(X) else X, names, kind
+        X, names = read_path(data, kind)
+    return X.reshape(len(X), -1) if kind == "vectors" and len(X.shape) > 2 and len(X) else X, names, kind
 
 
 def condition_of(data: str, wanted: bool):
@@ -319,6 +398,32 @@ def label_of(model, text: str | None):
         return text
     known = {str(label): label for label in model.condition_.classes}
     return known.get(text, text)
+
+
+def pairs_of(order: list[int], labels, told, most: int) -> list[tuple[int, int]]:
+    """Pairs of places, none twice, in the order given: told the same, else of different labels, where there are any."""
+
+    def go_together(a: int, b: int) -> bool:
+        if told is not None:
+            return told[a] == told[b]
+        return labels is None or labels[a] != labels[b]
+
+    pairs: list[tuple[int, int]] = []
+    while order and len(pairs) < most:
+        first, *rest = order
+        second = next((place for place in rest if go_together(first, place)), None)
+        order = [place for place in rest if place != second]
+        if second is not None:
+            pairs.append((first, second))
+    return pairs
+
+
+def way_between(model, a, b, steps: int, label):
+    """The decoded steps between two samples, and these at the ends; without them where something else comes out."""
+    import numpy as np
+
+    way = model.interpolate(a, b, steps, condition=label)
+    return way if model.target_schema_ is not model.schema_ else np.concatenate([a[None], way, b[None]])
 
 
 def labels_of(data: str):
@@ -365,7 +470,8 @@ def free_output(path: Path, model, force: bool) -> Path:
     if images and not path.suffix:
         refuse_replacing_folder(path, force)
         return path
-    return free_file(path, (".npy",) if images else (".npy", ".csv"), force)
+    table = model.target_schema_.kind == "table"
+    return free_file(path, (".csv", ".parquet") if table else (".npy",) if images else (".npy", ".csv"), force)
 
 
 def refuse_replacing_folder(path: Path, force: bool) -> None:
@@ -404,8 +510,7 @@ def write_drawn(path: Path, values, shape: str | None, columns: int | None = Non
     from .data.images import as_bytes, grid
     from .files import file_aside
 
-    if shape is not None:
-        values = values.reshape(len(values), *map(int, shape.split(",")))
+    values = values if shape is None else shaped(values, shape)
     if values.ndim not in (3, 4):
         raise ValueError(
             f"The samples have shape {values.shape[1:]} and are no pictures. Give --shape 28,28, or write a .npy array."
@@ -421,17 +526,48 @@ def write_drawn(path: Path, values, shape: str | None, columns: int | None = Non
     return None
 
 
+def shaped(values, shape: str):
+    """Vectors as the pictures that `--shape` says they are."""
+    try:
+        sizes = tuple(int(size) for size in shape.split(","))
+    except ValueError:
+        sizes = ()
+    numbers = math.prod(values.shape[1:])
+    if len(sizes) not in (2, 3) or min(sizes) < 1 or math.prod(sizes) != numbers:
+        raise ValueError(
+            f"--shape {shape}: height and width, such as 28,28, are expected (and channels, such as 32,32,3), and their product "
+            f"must be the {numbers:,} numbers of a sample."
+        )
+    return values.reshape(len(values), *sizes)
+
+
 def write_file(path: Path, values) -> None:
-    """An array as .npy or .csv, written aside and renamed, so that a failure leaves nothing behind."""
+    """An array as .npy or .csv, a frame as .csv or .parquet, written aside and renamed: a failure leaves nothing behind."""
     import numpy as np
 
     from .files import file_aside
 
     with file_aside(path) as file:
-        if path.suffix.lower() == ".csv":
+        if hasattr(values, "columns") and path.suffix.lower() != ".npy":
+            write_frame(file, values, path.suffix.lower())
+        elif path.suffix.lower() == ".csv":
             np.savetxt(file, values, delimiter=",", fmt="%.9g")
         else:
             np.save(file, values)
+
+
+def write_frame(file, frame, suffix: str) -> None:
+    from io import BytesIO
+
+    import narwhals as nw
+
+    content = BytesIO()
+    table = nw.from_native(frame, eager_only=True)
+    if suffix == ".csv":
+        file.write(table.write_csv().encode())
+    else:
+        table.write_parquet(content)
+        file.write(content.getvalue())
 
 
 def tell(result, as_json: bool, text) -> None:
@@ -477,6 +613,7 @@ def spoken(error: Exception) -> str:
 
 def with_config(tokens: list[str]) -> list[str]:
     """Takes `--config file.yaml` out of the tokens and reads it: `fit: {n-components: 8}` stands for `fit -n 8`."""
+    app.config = ()  # that of an earlier call in this process is over
     if "--config" not in tokens:
         return tokens
     place = tokens.index("--config")

@@ -7,9 +7,10 @@ import math
 
 import torch
 
-from .parts import Noise
+from .parts import Mask, Noise
 
 HELD_OUT = 0.1  # the share of the samples to validate on, where a patience needs one and none was given
+CORRUPTION_OF_TABLES = Mask(0.25)
 LEARNING_RATES = {"muon": 4e-2, "adam": 1e-3}  # by optimiser
 
 
@@ -20,8 +21,10 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def loss(low: float, high: float) -> str:
-    """By the range of the target as the network sees it: bernoulli within [0, 1], else squared."""
+def loss(low: float, high: float, columns: tuple | None = None) -> str:
+    """By the range of the target as the network sees it: bernoulli within [0, 1], else squared; of a table, by its columns."""
+    if columns is not None:
+        return "columns"
     return "bernoulli" if low >= 0 and high <= 1 else "squared"
 
 
@@ -30,8 +33,10 @@ def architecture(axes: int) -> str:
     return "conv" if axes else "dense"
 
 
-def n_components(size: int) -> int:
-    """A tenth of a sample's `size` numbers, from 2 to 32 and always fewer than there are."""
+def n_components(size: int, wide: bool = False) -> int:
+    """A tenth of a sample's `size` numbers, from 2 to 32 and always fewer than there are; `wide`: twice them, up to 4096."""
+    if wide:
+        return min(2 * size, 4096)
     if size == 1:
         raise ValueError("X has 1 feature(s) (n_features=1); a code smaller than the input needs two or more.")
     return min(max(size // 10, 2), 32, size - 1)

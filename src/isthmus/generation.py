@@ -1,7 +1,7 @@
 """What a fitted model makes beyond rebuilding: new samples, ways between samples, and the likelihood of given ones."""
 
 import math
-from numbers import Integral
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -9,8 +9,43 @@ from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
 from .network import in_blocks, padded
-from .parts import PRIORS, Data, part_of
+from .parts import PRIORS, part_of
 from .parts.random import Random
+from .parts.ranges import check_ranges, number, whole
+
+RANGES = {
+    "n": whole("[1, inf)"),
+    "n_draws": whole("[1, inf)"),
+    "steps": whole("[2, inf)"),
+    "spread": number("[0, inf)"),
+}
+
+
+def check_arguments(**given) -> None:
+    """Refuses arguments of the verbs out of range, by name, before anything is computed."""
+    check_ranges(SimpleNamespace(**given), {name: RANGES[name] for name in given})
+
+
+def is_one(model, shape) -> bool:
+    """Whether this is the shape of one sample, without the axis of samples; pictures of one channel may leave it away."""
+    schema = model.schema_
+    return tuple(shape) == schema.shape or (schema.kind == "images" and (*shape, 1) == schema.shape)
+
+
+def check_several(model, like) -> None:
+    """Refuses one sample where an array of them is expected."""
+    shape = tuple(getattr(like, "shape", ()))
+    if is_one(model, shape):
+        raise ValueError(f"like has shape {shape}, which is one sample; an array of samples is expected. Pass like=X[:1].")
+
+
+def both_ends(model, a, b) -> np.ndarray:
+    """The two samples that a way leads between, as an array of two."""
+    ends = {"a": np.asarray(a), "b": np.asarray(b)}
+    for name, end in ends.items():
+        if not is_one(model, end.shape):
+            raise ValueError(f"{name} has shape {end.shape}, but one sample is expected, {model.schema_.shape}. Pass X[0], say.")
+    return np.stack(list(ends.values()))
 
 
 def seed_of(random_state) -> int:
@@ -33,24 +68,29 @@ def prior_of(model):
         if network.prior.trained:
             model._need("encoder")  # it is made of posteriors
         return network.prior
-    held = getattr(network.bottleneck, "posterior", False) or any(
-        getattr(penalty, "holds_to_normal", False) for penalty in network.penalties.values()
-    )
-    if not held:
+    if not getattr(network.bottleneck, "posterior", False) and not held_to_normal(network):
         raise ValueError("This model has no prior to draw codes from. Call fit_prior('mixture', X), or fit it with prior=...")
-    return built_prior("normal", network)
+    return built_prior("normal", model)
 
 
-def built_prior(prior, network):
+def held_to_normal(network) -> bool:
+    """Whether a penalty makes the codes as a whole look like draws from N(0, I)."""
+    return any(getattr(penalty, "holds_to_normal", False) for penalty in network.penalties.values())
+
+
+def built_prior(prior, model):
+    """The prior, ready to be fitted; its first weights follow the model's seed, as those of a prior given to `fit` do."""
     part = part_of(prior, PRIORS, "prior")
-    part.build(network)
-    return part.to(next(network.parameters()))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(model.seed_)
+        part.build(model.network_)
+    return part.to(next(model.network_.parameters()))
 
 
 def fit_prior(model, prior, X, condition=None) -> None:
     """Builds the prior and fits it to the codes of `X`; the model's own is replaced."""
     model._need("encoder")
-    part = built_prior(prior, model.network_)
+    part = built_prior(prior, model)
     if part.trained:
         raise ValueError(f"{part!r} is trained along with the model: fit with prior={part!r}.")
     part.fit(codes_for(part, model, model._rows(X), *model._told(condition, len_of(X))))
@@ -62,6 +102,16 @@ def fit_own_prior(model, samples) -> None:
     prior = model.network_.prior
     if not prior.trained:
         prior.fit(codes_for(prior, model, samples.source, *([] if samples.condition is None else [samples.condition])))
+
+
+def code_spread(model, samples) -> Tensor | None:
+    """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it."""
+    if getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
+        return None
+    count = len(samples.source)
+    some = samples.subset(torch.linspace(0, count - 1, min(count, 1024)).round().long())
+    told = [] if some.condition is None else [some.condition]
+    return in_blocks(model._code, model.block_, some.source, *told).std(0, correction=0)
 
 
 def codes_for(prior, model, *rows) -> Tensor:
@@ -84,8 +134,6 @@ def len_of(X) -> int:
 @torch.no_grad()
 def drawn_codes(model, n: int, seed: int) -> Tensor:
     """(n, *code_shape) codes from the prior; the i-th depends on seed and i alone."""
-    if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1:
-        raise ValueError(f"n={n!r}: how many samples to draw, 1 or more.")
     random = Random(seed, "sample", 0, torch.arange(int(n), device=model.device_))
     return prior_of(model).sample(random, model.network_).cpu()
 
@@ -97,10 +145,10 @@ def varied_codes(model, X, n: int, seed: int, spread: float, condition=None) -> 
     told = model._told(condition, len(rows))
     if getattr(model.network_.bottleneck, "posterior", False):
         mean, std = moments(model, rows, *told)
-    else:  # no posterior: as wide as a tenth of what the codes of these samples and the prior span
+    else:  # no posterior: a tenth as wide as the training codes, which a penalty may hold to a width of one
         mean = in_blocks(model._code, model.block_, rows, *told)
-        apart = drawn_codes(model, 1000, seed) if model.network_.prior is not None else mean
-        std = 0.1 * apart.std(0, correction=0).expand_as(mean)
+        known = getattr(model, "code_spread_", None)  # of old folders none is known
+        std = 0.1 * (torch.ones(()) if known is None else known).to(mean).expand_as(mean)
     mean, std = (x.repeat_interleave(n, 0) for x in (mean, std))
     return mean + spread * std * Random(seed, "like", 0, torch.arange(len(mean))).normal_like(mean)
 
@@ -154,7 +202,7 @@ def log_likelihood(model, X, n_draws: int, seed: int, condition=None) -> np.ndar
         for start in range(0, len(rows), model.block_):
             stop = min(start + model.block_, len(rows))
             block = [padded(r.block(start, stop), model.block_) for r in (rows, *told)]
-            data = Data(block[0], condition=block[1] if told else None)
+            data = block[0].told(block[1] if told else None)
             code, place = network.encode(data), torch.arange(start, start + model.block_, device=model.device_)
             sums = torch.full((model.block_,), -math.inf, dtype=torch.float64, device=model.device_)
             for draw in range(n_draws):

@@ -1,11 +1,15 @@
-"""What `isthmus info` tells: what a model is made of, and how data would be read before anyone trains on it."""
+"""What a fitted model tells of itself (`isthmus info` and the report), and how data would be read before anyone trains on it."""
 
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from . import datasets
 from .data import KINDS, open_data
-from .network import layers_of
+from .network import in_blocks, layers_of
 from .saving import MissingPart, load, read_config
+from .training import signs_of_collapse
 
 
 def about_model(path: Path) -> dict:
@@ -39,6 +43,8 @@ def about_data(what: str) -> dict:
     X, kind = open_data(X)
     X = KINDS[kind].check(X)
     schema = KINDS[kind].learn(X)
+    if kind == "table":
+        return {"data": what, "kind": kind, "samples": int(X.shape[0]), "columns": columns_of(schema, X)}
     return {
         "data": what,
         "kind": kind,
@@ -52,9 +58,38 @@ def about_data(what: str) -> dict:
     }
 
 
+def columns_of(schema, X) -> list[dict]:
+    """What every column of a table is read as, and the share of its cells that are missing."""
+    return [
+        {
+            "column": cell.name,
+            "read as": cell.role + (" (tails drawn in)" if cell.tails else ""),
+            "holds": ", ".join(map(str, cell.values[:4])) + (f", ... ({len(cell.values)})" if len(cell.values) > 4 else ""),
+            "missing": f"{np.isnan(cell.encode(X[cell.name])[:, 0]).mean():.1%}",
+        }
+        for cell in schema.cells
+    ]
+
+
 def layers(model) -> list[dict]:
     """Every layer in the order the data meets it: its name, kind, output shape and number of parameters."""
     return layers_of(model.network_)
+
+
+def collapse(model) -> list[str]:
+    """Sentences that say how the code had collapsed when the training ended, each with its cure; none where it had not."""
+    return signs_of_collapse(model.network_, model.history_[-1])
+
+
+def entries_used(model, X, condition=None) -> np.ndarray:
+    """How often the codes of `X` hold each entry of a quantised bottleneck; those of several codebooks one after another."""
+    bottleneck = model.network_.bottleneck
+    rows = model._rows(X)
+    told = model._told(condition, len(rows))
+    index = in_blocks(lambda *block: model._encoded(*block).extra["index"], model.block_, rows, *told)
+    if bottleneck.levels_apart > 1:  # the last axis is that of the codebooks
+        index = index + bottleneck.entries * torch.arange(bottleneck.levels_apart)
+    return torch.bincount(index.flatten(), minlength=bottleneck.entries * bottleneck.levels_apart).numpy()
 
 
 def constant_columns(schema) -> dict:
@@ -66,10 +101,15 @@ def constant_columns(schema) -> dict:
 def as_text(facts: dict) -> str:
     """The facts, a line each, and the layers as a table."""
     width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if name != "layers"]
+    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if name not in ("layers", "columns")]
     if "layers" in facts:
-        rows = [("layer", "kind", "output", "parameters")]
-        rows += [(r["layer"], r["kind"], " x ".join(map(str, r["output"])), f"{r['parameters']:,}") for r in facts["layers"]]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines += [""] + ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        rows = [(r["layer"], r["kind"], " x ".join(map(str, r["output"])), f"{r['parameters']:,}") for r in facts["layers"]]
+        lines += ["", *aligned([("layer", "kind", "output", "parameters"), *rows])]
+    if "columns" in facts:
+        lines += ["", *aligned([tuple(facts["columns"][0]), *(tuple(column.values()) for column in facts["columns"])])]
     return "\n".join(lines)
+
+
+def aligned(rows: list[tuple]) -> list[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

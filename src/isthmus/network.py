@@ -30,20 +30,46 @@ class Choices:
 
 
 class Inlet(nn.Module):
-    """Turns a sample's values into the floats that an architecture reads; a condition becomes further channels."""
+    """Turns a sample's values into the floats that an architecture reads.
+
+    A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
+    missing cell is zeros. A condition becomes further channels.
+    """
+
+    numbers: Tensor
+    categories: Tensor
+    first: Tensor
 
     def __init__(self, schema, condition: int = 0):
         super().__init__()
-        *space, channels = schema.shape
-        self.shape = (*space, channels + condition)
         self.condition = condition
+        self.columns = schema.columns
+        *space, channels = schema.shape
+        if self.columns is not None:
+            widths = torch.tensor(self.columns)
+            self.register_buffer("numbers", (widths == 0).nonzero().flatten(), persistent=False)
+            self.register_buffer("categories", widths.nonzero().flatten(), persistent=False)
+            self.register_buffer("first", (widths.cumsum(0) - widths)[widths > 0], persistent=False)
+            self.ones = int(widths.sum())
+            channels = 2 * len(self.numbers) + self.ones
+        self.shape = (*space, channels + condition)
 
     def forward(self, data: Data) -> Tensor:
+        values = data.values if self.columns is None else self.floats(data)
         if not self.condition:
-            return data.values
+            return values
         assert data.condition is not None
-        told = data.condition.view(len(data.values), *[1] * (data.values.ndim - 2), self.condition)
-        return torch.cat([data.values, told.expand(*data.values.shape[:-1], self.condition)], -1)
+        told = data.condition.view(len(values), *[1] * (values.ndim - 2), self.condition)
+        return torch.cat([values, told.expand(*values.shape[:-1], self.condition)], -1)
+
+    def floats(self, data: Data) -> Tensor:
+        """(batch, 2 * numbers + categories) of a table."""
+        there = torch.ones_like(data.values) if data.weight is None else data.weight
+        ones = there.new_zeros(len(there), self.ones)
+        place = self.first + data.values[:, self.categories].long()
+        ones = ones.scatter(1, place, there[:, self.categories])
+        known = there[:, self.numbers]
+        return torch.cat([data.values[:, self.numbers] * known, known, ones], 1)
 
 
 class Network(nn.Module):
@@ -118,17 +144,27 @@ class Network(nn.Module):
         return self.architecture.decode(code, random)
 
     def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z), (batch,): the prior's, where one is trained along or was fitted, else that of N(0, I)."""
-        return log_normal(z.flatten(1)).sum(1) if self.prior is None else self.prior.log_prob(z, self)
+        """log p(z), (batch,): the prior's; that of N(0, I) without one, and while training one that is fitted only afterwards."""
+        if self.prior is None or (self.training and not self.prior.trained):
+            return log_normal(z.flatten(1)).sum(1)
+        return self.prior.log_prob(z, self)
+
+    @torch.no_grad()
+    def hidden_layers(self) -> list[nn.Module]:
+        """The activation of every hidden layer of the encoder, first to last, found by running two samples of zeros."""
+        example = next(self.architecture.parameters(), torch.zeros(0))
+        with self.noting_activations(lambda act, output: act) as layers:
+            self.architecture.encode(example.new_zeros(2, *self.inlet.shape))
+        return layers
 
     @contextmanager
-    def noting_activations(self):
+    def noting_activations(self, noted_as=lambda act, output: output):
         """A list that fills with the encoder's hidden activations, first to last, as it runs."""
-        noted: list[Tensor] = []
+        noted: list = []
         names = (*self.architecture.halves["encoder"], "act")
         parts = [getattr(self.architecture, name) for name in names if hasattr(self.architecture, name)]
         acts: set[Any] = {m for part in parts for m in part.modules() if isinstance(m, tuple(ACTIVATIONS.values()))}
-        hooks = [act.register_forward_hook(lambda module, inputs, output: noted.append(output)) for act in acts]
+        hooks = [act.register_forward_hook(lambda act, inputs, output: noted.append(noted_as(act, output))) for act in acts]
         try:
             yield noted
         finally:
@@ -145,9 +181,9 @@ class Network(nn.Module):
             for name in part.halves[other]:
                 setattr(part, name, None)
 
-    def nats(self, source: Tensor, target: Tensor, condition: Tensor | None = None) -> Tensor:
+    def nats(self, source: Data, target: Data, condition: Tensor | None = None) -> Tensor:
         """The loss of each sample at its deterministic code, without corruption."""
-        return self.loss(self.decode(self.encode(Data(source, condition=condition))), Data(target))
+        return self.loss(self.decode(self.encode(source.told(condition))), target)
 
     def forward(self, data: Data) -> Tensor:
         return self.mean(self.decode(self.encode(data)))
@@ -252,10 +288,12 @@ def in_blocks(function, size: int, *rows) -> Tensor:
     return result
 
 
-def padded(block: Tensor, size: int) -> Tensor:
+def padded(block: Data | Tensor, size: int) -> Any:
     """The block with rows of zeros behind it, up to `size` rows."""
     if len(block) == size:
         return block
+    if isinstance(block, Data):
+        return block.each(lambda tensor: padded(tensor, size))
     return torch.cat([block, block.new_zeros(size - len(block), *block.shape[1:])])
 
 

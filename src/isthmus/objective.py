@@ -71,12 +71,16 @@ class ImportanceWeighted(Objective):
 
 
 def log_weight(step: Step, random=None) -> torch.Tensor:
-    """log p(x | z) p(z) / q(z | x), (batch,): at the step's own draw, or at a fresh one."""
+    """log p(x | z) p(z) / q(z | x), (batch,): at the step's own draw, or at a fresh one, through the same decoder.
+
+    The bound is that of one likelihood: dropout takes the same units from the decoder of every draw.
+    """
     if random is None:
         z, loss = step.code.z, step.loss
     else:
         z = step.network.bottleneck.draw(step.code, random)
-        loss = step.network.loss(step.network.decode(step.code.at(z)), step.batch.target)
+        output = step.network.decode(step.code.at(z), step.random.stream("decoder"))
+        loss = step.network.loss(output, step.batch.target)
     return step.network.log_prior(z) - step.network.bottleneck.log_posterior(step.code, z) - loss
 
 
@@ -104,6 +108,11 @@ class RateDistortion(Objective):
     def check(self, network):
         if not getattr(network.bottleneck, "posterior", False):
             raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian(), not {network.bottleneck!r}.")
+        if network.bottleneck.beta != 1:
+            raise ValueError(
+                f"RateDistortion sets the price of the rate by its slope alone, which needs bottleneck=Gaussian(beta=1), not "
+                f"{network.bottleneck!r}. Use Gaussian() and another slope: the smaller it is, the dearer the rate."
+            )
 
     def forward(self, step: Step) -> dict:
         return {"distortion": self.slope * step.loss, "rate": step.cost} | self.others(step)

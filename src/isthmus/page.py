@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from . import __version__, plots
-from .information import layers
+from .information import collapse, layers
 from .ink import breakable, columns_of, count, png, section, svg, table, text
 from .page_codes import classes_section, filters_section, health_section, new_samples_section, ways_section
 from .study import COLUMNS, Study, accuracy, is_picture, numbers, refusal_to_decode, shown_columns, squared, unit_of, written
@@ -74,7 +74,8 @@ def headline(study: Study, title: str) -> str:
     cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     through = f"{count(features, 'number')} through {study.codes.shape[1]:,}"
     words = f"An autoencoder squeezes every sample of {through} and rebuilds it. {besides(study)}"
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    warning = "".join(f'<p class="warning">{text(sentence)}</p>\n' for sentence in collapse(model))
+    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n{warning}<dl class="facts">{cards}</dl>\n</header>\n'
 
 
 def besides(study: Study) -> str:

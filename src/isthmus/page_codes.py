@@ -12,6 +12,7 @@ from torch import nn
 
 from . import plots
 from .data import as_array
+from .information import entries_used
 from .ink import columns_of, png, section, svg, text
 from .study import Study, has_silence, is_picture, numbers, refusal_to_decode
 
@@ -129,12 +130,16 @@ def posterior_of(study: Study) -> bool:
 
 
 def health_section(study: Study) -> str:
-    """How the code is used: what each component says, or how often each unit speaks."""
+    """How the code is used: what each component says, how often each unit speaks, or each entry is chosen."""
+    bottleneck = study.model.network_.bottleneck
     if posterior_of(study):
         return posterior_section(study)
-    active = (study.codes != 0).mean(0)
-    if not has_silence(study):
+    if hasattr(bottleneck, "from_index"):
+        return entries_section(study)
+    if not has_silence(study) and not hasattr(bottleneck, "active"):
         return ""
+    speaks = bottleneck.active(torch.from_numpy(study.codes)).numpy() if hasattr(bottleneck, "active") else study.codes != 0
+    active = speaks.mean(0)
 
     def draw(figure):
         ax = figure.subplots()
@@ -144,8 +149,29 @@ def health_section(study: Study) -> str:
         plots.bare(ax)
 
     silent = int((active == 0).sum())
-    lead = f"A sample activates {(study.codes != 0).sum(1).mean():.3g} of {len(active):,} units; {silent:,} never spoke here."
+    lead = f"A sample activates {speaks.sum(1).mean():.3g} of {len(active):,} units; {silent:,} never spoke here."
+    if not has_silence(study) and hasattr(bottleneck, "target"):
+        lead += f" A unit counts as active above its target, {bottleneck.target:g}: a sigmoid is never quite silent."
     return section("How the code is used", lead, f"<figure>{svg(draw, 8, 2.6, 'How often each unit is active')}</figure>")
+
+
+def entries_section(study: Study) -> str:
+    """How evenly the entries of a codebook are used: exp(entropy of their shares), the perplexity, is all of them at best."""
+    count = entries_used(study.model, study.X, study.condition)
+    share = np.sort(count[count > 0])[::-1] / count.sum()
+    perplexity = float(np.exp(-(share * np.log(share)).sum()))
+
+    def draw(figure):
+        ax = figure.subplots()
+        ax.stairs(share, fill=True, color=plots.OURS)
+        ax.axhline(1 / len(count), color=plots.OTHER, linewidth=1.5, label="if all were used evenly")
+        ax.set(xlabel="entries, the busiest first", ylabel="share of the choices")
+        ax.legend(frameon=False)
+        plots.bare(ax)
+
+    lead = f"{len(share):,} of {len(count):,} entries were chosen here, some more often than others: they say as much as "
+    lead += f"{perplexity:.3g} that are chosen evenly (their perplexity), {perplexity / len(count):.0%} of all entries."
+    return section("How the code is used", lead, f"<figure>{svg(draw, 8, 2.6, 'How often each entry is chosen')}</figure>")
 
 
 def posterior_section(study: Study) -> str:

@@ -3,7 +3,10 @@
 Every preset is a function that returns an unfitted `Autoencoder`; keyword arguments beyond its own go to the estimator.
 """
 
+import functools
+
 from .autoencoder import Autoencoder
+from .network import listed
 from .objective import ImportanceWeighted
 from .parts import (
     L1,
@@ -30,6 +33,37 @@ from .parts import (
 from .training import Training
 
 
+def _about(*roles: str):
+    """Marks a preset by the parts that make it what its name says: one of another class is refused.
+
+    A part of the same class may be passed, for it has parameters that the preset does not ask for; an architecture may not, for
+    one class makes both what is and what is not the preset.
+    """
+
+    def mark(preset):
+        @functools.wraps(preset)
+        def composed(*args, **kwargs):
+            given = {role: kwargs.pop(role) for role in roles if role in kwargs}
+            model = preset(*args, **kwargs)
+            for role, part in given.items():
+                _refuse_another(preset, role, part, getattr(model, role))
+            return model.set_params(**given)
+
+        return composed
+
+    return mark
+
+
+def _refuse_another(preset, role: str, part, own) -> None:
+    """Refuses a part that would make another model of the preset, or silently replace what it was told besides."""
+    said = f"presets.{preset.__name__}({role}={part!r})"
+    if role == "architecture" or not any(type(one) is type(own) for one in listed(part)):
+        raise ValueError(f"{said}: this preset is about its {role}, {own!r}. For another, use Autoencoder({role}=...).")
+    if repr(own) != repr(getattr(preset(), role)):
+        raise ValueError(f"{said}: {own!r}, which was asked for besides, would be lost. Leave one of them out.")
+
+
+@_about("architecture")
 def linear(n_components="auto", *, loss="squared", **kwargs):
     """One linear map to the code and one back; with squared error it spans the plane of PCA (Baldi & Hornik 1989).
 
@@ -43,6 +77,7 @@ def linear(n_components="auto", *, loss="squared", **kwargs):
     return Autoencoder(n_components, architecture=Dense(hidden=(), activation=None), loss=loss, **({"corruption": None} | kwargs))
 
 
+@_about("architecture")
 def dense(n_components="auto", *, hidden="auto", activation="silu", **kwargs):
     """Fully connected layers that taper to the code, and the same back (Rumelhart, Hinton & Williams 1986).
 
@@ -54,6 +89,7 @@ def dense(n_components="auto", *, hidden="auto", activation="silu", **kwargs):
     return Autoencoder(n_components, architecture=Dense(hidden, activation=activation), **kwargs)
 
 
+@_about("architecture")
 def deep(n_components="auto", *, layers=4, activation="silu", **kwargs):
     """Many dense layers on both sides (Hinton & Salakhutdinov 2006, there pre-trained layer by layer; here in one go).
 
@@ -65,6 +101,7 @@ def deep(n_components="auto", *, layers=4, activation="silu", **kwargs):
     return Autoencoder(n_components, architecture=Dense(layers=layers, activation=activation), **kwargs)
 
 
+@_about("architecture")
 def convolutional(n_components="auto", *, channels="auto", down="stride", up="transpose", **kwargs):
     """Convolutions that halve the picture stage by stage, and three ways back (Masci et al. 2011).
 
@@ -73,9 +110,10 @@ def convolutional(n_components="auto", *, channels="auto", down="stride", up="tr
     >>> convolutional(8, channels=(4, 8), max_epochs=1).fit(images).reconstruct(images).shape
     (100, 8, 8)
     """
-    return Autoencoder(n_components, architecture=Conv(channels, down=down, up=up), kind="images", **kwargs)
+    return Autoencoder(n_components, architecture=Conv(channels, down=down, up=up), **({"kind": "images"} | kwargs))
 
 
+@_about("corruption")
 def denoising(n_components="auto", *, noise=0.3, **kwargs):
     """Rebuilds clean samples from noisy ones (Vincent et al. 2008).
 
@@ -87,6 +125,7 @@ def denoising(n_components="auto", *, noise=0.3, **kwargs):
     return Autoencoder(n_components, corruption=Noise(noise), **kwargs)
 
 
+@_about("corruption")
 def masked(n_components="auto", *, share=0.5, **kwargs):
     """Rebuilds whole samples from those with values missing (Vincent et al. 2010, "masking noise"; He et al. 2022).
 
@@ -95,9 +134,10 @@ def masked(n_components="auto", *, share=0.5, **kwargs):
     >>> masked(8, max_epochs=1).fit(X).reconstruct(X).shape
     (100, 64)
     """
-    return Autoencoder(n_components, **({"corruption": Mask(share)} | kwargs))
+    return Autoencoder(n_components, corruption=Mask(share), **kwargs)
 
 
+@_about("architecture")
 def dropout(n_components="auto", *, share=0.2, dropped="units", hidden="auto", **kwargs):
     """Drops units (or connections) of every hidden layer while training, so that none leans on another (Srivastava et al. 2014).
 
@@ -106,17 +146,19 @@ def dropout(n_components="auto", *, share=0.2, dropped="units", hidden="auto", *
     >>> dropout(8, max_epochs=1).fit(X).reconstruct(X).shape
     (100, 64)
     """
-    architecture = Dense(hidden, bypass=False, dropout=share, dropped=dropped)
-    return Autoencoder(n_components, **({"architecture": architecture} | kwargs))
+    return Autoencoder(n_components, architecture=Dense(hidden, bypass=False, dropout=share, dropped=dropped), **kwargs)
 
 
 # ---------------------------------------------------------------------------------------------------- sparse
 
 
+@_about("bottleneck")
 def sparse(n_components="auto", *, weight=0.03, **kwargs):
     """Charges every unit of the code for what it says (Olshausen & Field 1996).
 
     minimises  E[ loss(x, decode(z)) + weight * sum_j |z_j| ],   z = relu(encode(x))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096.
 
     >>> sparse(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
@@ -124,10 +166,13 @@ def sparse(n_components="auto", *, weight=0.03, **kwargs):
     return Autoencoder(n_components, **_dictionary(L1(weight), kwargs))
 
 
+@_about("bottleneck")
 def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
     """Sigmoid units that are each active a small share of the time (Ng 2011).
 
     minimises  E[ loss(x, decode(z)) ] + weight * sum_j KL(target || mean z_j),   z = sigmoid(encode(x))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096.
 
     >>> kl_sparse(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
@@ -135,10 +180,13 @@ def kl_sparse(n_components="auto", *, target=0.05, weight=3.0, **kwargs):
     return Autoencoder(n_components, **_dictionary(KLSparse(target, weight), kwargs))
 
 
-def topk(n_components="auto", *, k=32, **kwargs):
+@_about("bottleneck")
+def topk(n_components="auto", *, k="auto", **kwargs):
     """Keeps the k largest units of every sample (Makhzani & Frey 2014; Gao et al. 2024).
 
     minimises  E[ loss(x, decode(z)) ] + what dead units leave of the residual,   z = top_k(relu(encode(x)))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096, and k a quarter of them, up to 32.
 
     >>> topk(128, k=8, max_epochs=1).fit(X).transform(X).astype(bool).sum(1).max() <= 8
     np.True_
@@ -146,10 +194,13 @@ def topk(n_components="auto", *, k=32, **kwargs):
     return Autoencoder(n_components, **_dictionary(TopK(k), kwargs))
 
 
-def batch_topk(n_components="auto", *, k=32, **kwargs):
+@_about("bottleneck")
+def batch_topk(n_components="auto", *, k="auto", **kwargs):
     """Keeps the k * batch largest units of a whole batch, and a threshold for later (Bussmann et al. 2024).
 
     minimises  E[ loss(x, decode(z)) ] + what dead units leave of the residual,   z = top_(k * batch)(relu(encode(x)))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096, and k a quarter of them, up to 32.
 
     >>> batch_topk(128, k=8, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
@@ -157,10 +208,13 @@ def batch_topk(n_components="auto", *, k=32, **kwargs):
     return Autoencoder(n_components, **_dictionary(BatchTopK(k), kwargs))
 
 
+@_about("bottleneck")
 def jumprelu(n_components="auto", *, weight=0.1, l0=None, **kwargs):
     """Units with thresholds that are learnt (Rajamanoharan et al. 2024).
 
     minimises  E[ loss(x, decode(z)) + weight * |z|_0 ],   z_j = a_j where a_j > threshold_j, a = relu(encode(x))
+
+    "auto" makes n_components twice the numbers of a sample, up to 4096.
 
     >>> jumprelu(128, max_epochs=1).fit(X).transform(X).shape
     (100, 128)
@@ -171,12 +225,13 @@ def jumprelu(n_components="auto", *, weight=0.1, l0=None, **kwargs):
 def _dictionary(bottleneck, kwargs: dict) -> dict:
     """A linear decoder whose columns, of length one, are the words that a sparse code speaks with."""
     words = {"architecture": Dense(hidden=(), activation=None, unit_norm=True), "loss": "squared", "corruption": None}
-    return words | {"bottleneck": bottleneck} | kwargs
+    return words | kwargs | {"bottleneck": bottleneck}
 
 
 # ----------------------------------------------------------------------------------------------- contractive
 
 
+@_about("penalties")
 def contractive(n_components="auto", *, weight=0.1, **kwargs):
     """Codes that do not tremble when the input does (Rifai et al. 2011).
 
@@ -185,9 +240,10 @@ def contractive(n_components="auto", *, weight=0.1, **kwargs):
     >>> contractive(8, max_epochs=1).fit(X).transform(X).shape
     (100, 8)
     """
-    return Autoencoder(n_components, **({"penalties": Contractive(weight, scaled=True), "corruption": None} | kwargs))
+    return Autoencoder(n_components, penalties=Contractive(weight, scaled=True), **({"corruption": None} | kwargs))
 
 
+@_about("penalties")
 def stochastic_contractive(n_components="auto", *, weight=0.1, **kwargs):
     """Codes that do not tremble, by an estimate from one direction a sample that scales to any network (Hutchinson 1990).
 
@@ -196,14 +252,14 @@ def stochastic_contractive(n_components="auto", *, weight=0.1, **kwargs):
     >>> stochastic_contractive(8, max_epochs=1).fit(X).transform(X).shape
     (100, 8)
     """
-    return Autoencoder(
-        n_components, **({"penalties": Contractive(weight, "stochastic", scaled=True), "corruption": None} | kwargs)
-    )
+    penalty = Contractive(weight, "stochastic", scaled=True)
+    return Autoencoder(n_components, penalties=penalty, **({"corruption": None} | kwargs))
 
 
 # ----------------------------------------------------------------------------------------------- variational
 
 
+@_about("bottleneck")
 def variational(n_components="auto", *, beta=1.0, **kwargs):
     """A sample becomes a Gaussian over codes, held to N(0, I), from which new samples can be drawn (Kingma & Welling 2014).
 
@@ -212,13 +268,14 @@ def variational(n_components="auto", *, beta=1.0, **kwargs):
     >>> variational(2, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return Autoencoder(n_components, **({"bottleneck": Gaussian(beta), "corruption": None} | kwargs))
+    return Autoencoder(n_components, bottleneck=Gaussian(beta), **({"corruption": None} | kwargs))
 
 
+@_about("bottleneck")
 def beta(n_components="auto", *, beta=4.0, **kwargs):
     """A variational autoencoder whose code costs more, so that fewer components say more of it (Higgins et al. 2017).
 
-    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta > 1
+    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta > 0; above 1 it costs more
 
     >>> beta(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
@@ -226,6 +283,7 @@ def beta(n_components="auto", *, beta=4.0, **kwargs):
     return variational(n_components, beta=beta, **kwargs)
 
 
+@_about("bottleneck", "penalties")
 def beta_tc(n_components="auto", *, weight=5.0, **kwargs):
     """Components that vary apart from one another (Chen et al. 2018).
 
@@ -234,20 +292,22 @@ def beta_tc(n_components="auto", *, weight=5.0, **kwargs):
     >>> beta_tc(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return variational(n_components, **({"penalties": TotalCorrelation(weight)} | kwargs))
+    return variational(n_components, penalties=TotalCorrelation(weight), **kwargs)
 
 
+@_about("penalties")
 def info(n_components="auto", *, weight=10.0, **kwargs):
     """Codes that as a whole look like draws from N(0, I) (InfoVAE, Zhao et al. 2019; WAE-MMD, Tolstikhin et al. 2018).
 
-    minimises  E[ loss(x, decode(encode(x))) ] + weight * MMD(codes, N(0, I))
+    minimises  E[ loss(x, decode(encode(x))) ] + weight * n * MMD^2(codes, N(0, I)),   n numbers in a code
 
     >>> info(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return Autoencoder(n_components, **({"penalties": MMD(weight)} | kwargs))
+    return Autoencoder(n_components, penalties=MMD(weight), **kwargs)
 
 
+@_about("penalties")
 def adversarial(n_components="auto", *, weight=10.0, **kwargs):
     """A discriminator holds the codes to N(0, I) (Makhzani et al. 2016).
 
@@ -256,9 +316,10 @@ def adversarial(n_components="auto", *, weight=10.0, **kwargs):
     >>> adversarial(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return Autoencoder(n_components, **({"penalties": Adversary(weight)} | kwargs))
+    return Autoencoder(n_components, penalties=Adversary(weight), **kwargs)
 
 
+@_about("bottleneck", "objective")
 def importance_weighted(n_components="auto", *, draws=5, **kwargs):
     """A variational autoencoder with a tighter bound, from several draws a sample (Burda et al. 2016).
 
@@ -267,20 +328,22 @@ def importance_weighted(n_components="auto", *, draws=5, **kwargs):
     >>> importance_weighted(2, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return variational(n_components, **({"objective": ImportanceWeighted(draws)} | kwargs))
+    return variational(n_components, objective=ImportanceWeighted(draws), **kwargs)
 
 
+@_about("bottleneck", "prior")
 def vamp(n_components="auto", *, components=100, **kwargs):
     """A variational autoencoder whose prior is the mixture of posteriors of inputs that are learnt (Tomczak & Welling 2018).
 
-    minimises  E[ loss(x, decode(z)) + log q(z | x) - log 1/K sum_k q(z | u_k) ]
+    minimises  E[ loss(x, decode(z)) + log q(z | x) - log 1/K sum_k q(z | u_k) ];   `kl` in `history_` is the mean of that price
 
     >>> vamp(2, components=10, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return variational(n_components, **({"prior": Vamp(components)} | kwargs))
+    return variational(n_components, prior=Vamp(components), **kwargs)
 
 
+@_about("bottleneck")
 def conditional(n_components="auto", *, beta=1.0, **kwargs):
     """A variational autoencoder that is told each sample's class, so that samples of a class can be drawn (Sohn et al. 2015).
 
@@ -289,23 +352,30 @@ def conditional(n_components="auto", *, beta=1.0, **kwargs):
     >>> conditional(2, max_epochs=1).fit(X, condition=y).sample(3, condition=7).shape
     (3, 64)
     """
-    return variational(n_components, beta=beta, **kwargs)
+    model = variational(n_components, beta=beta, **kwargs)
+    model.asks_condition = True
+    return model
 
 
+@_about("penalties", "prior")
 def regularised(n_components="auto", *, weight=0.01, components=10, **kwargs):
-    """A plain autoencoder with small codes and weights, and a mixture fitted to its codes afterwards (RAE-L2, Ghosh et al. 2020).
+    """A plain autoencoder with small codes, and a mixture fitted to them afterwards (after RAE-L2, Ghosh et al. 2020).
 
     minimises  E[ loss(x, decode(z)) + weight * |z|^2 / 2 ];   then p(z) = sum_k weight_k N(mean_k, covariance_k)
+
+    The paper also charges for the decoder's weights. Here the optimiser's own decay keeps all weights small: Muon's, which is
+    on unless turned off; Adam has none unless told so, Training("adam", weight_decay=0.01).
 
     >>> regularised(4, components=3, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
     """
-    return Autoencoder(n_components, **({"penalties": CodeNorm(weight), "prior": Mixture(components)} | kwargs))
+    return Autoencoder(n_components, penalties=CodeNorm(weight), prior=Mixture(components), **kwargs)
 
 
 # ------------------------------------------------------------------------------------------------- quantised
 
 
+@_about("bottleneck")
 def vq(n_components=16, *, codebook_size=256, dim=4, **kwargs):
     """Codes made of entries of a codebook, a byte each (van den Oord et al. 2017).
 
@@ -314,9 +384,10 @@ def vq(n_components=16, *, codebook_size=256, dim=4, **kwargs):
     >>> vq(8, codebook_size=16, max_epochs=1).fit(X).transform(X).shape
     (100, 8)
     """
-    return Autoencoder(n_components, **({"bottleneck": VectorQuantized(codebook_size, dim), "corruption": None} | kwargs))
+    return Autoencoder(n_components, bottleneck=VectorQuantized(codebook_size, dim), **({"corruption": None} | kwargs))
 
 
+@_about("bottleneck")
 def residual_vq(n_components=16, *, levels=4, codebook_size=256, dim=4, **kwargs):
     """Several codebooks, each for what those before left over (Zeghidour et al. 2021).
 
@@ -326,9 +397,10 @@ def residual_vq(n_components=16, *, levels=4, codebook_size=256, dim=4, **kwargs
     (100, 8)
     """
     bottleneck = ResidualQuantized(levels, codebook_size, dim)
-    return Autoencoder(n_components, **({"bottleneck": bottleneck, "corruption": None} | kwargs))
+    return Autoencoder(n_components, bottleneck=bottleneck, **({"corruption": None} | kwargs))
 
 
+@_about("bottleneck")
 def fsq(n_components=12, *, levels=(8, 6, 5), **kwargs):
     """Every number of the code rounded to a few levels (Mentzer et al. 2024).
 
@@ -337,7 +409,7 @@ def fsq(n_components=12, *, levels=(8, 6, 5), **kwargs):
     >>> fsq(6, max_epochs=1).fit(X).transform(X).shape
     (100, 6)
     """
-    return Autoencoder(n_components, **({"bottleneck": FiniteScalar(levels), "corruption": None} | kwargs))
+    return Autoencoder(n_components, bottleneck=FiniteScalar(levels), **({"corruption": None} | kwargs))
 
 
 def __getattr__(name: str):

@@ -69,6 +69,8 @@ def all_tensors(model: Autoencoder) -> dict[str, torch.Tensor]:
     tensors = {f"network.{name}": tensor for name, tensor in model.network_.state_dict().items()}
     for role, schema in schemas_of(model).items():
         tensors |= {f"{role}.{name}": tensor for name, tensor in schema.tensors().items()}
+    spread = getattr(model, "code_spread_", None)
+    tensors |= {} if spread is None else {"code_spread": spread}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -230,6 +232,7 @@ def restored(config: dict, tensors: dict, parts: dict, only, device) -> Autoenco
         model.network_.keep_only(only)
         weights = {name: weights[name] for name in model.network_.state_dict()}
     model.network_.load_state_dict(weights)
+    model.code_spread_ = tensors.get("code_spread")
     return model
 
 

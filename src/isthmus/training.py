@@ -15,11 +15,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import defaults
-from .data.conditions import Told
-from .data.schema import Rows
+from .data.schema import Ready, Rows
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
-from .parts.base import Batch, Data, Parameters, Step, is_auto
+from .parts.base import Batch, Parameters, Step, is_auto
 from .parts.random import Random, key_of
 from .parts.ranges import number, one_of, pair
 
@@ -88,7 +87,7 @@ class Samples:
     source: Rows
     target: Rows
     sample_weight: Tensor | None = None
-    condition: Told | None = None
+    condition: Ready | None = None
     validation: "Samples | None" = None
 
     @classmethod
@@ -238,9 +237,10 @@ def shuffled(run: Run, epoch: int):
 
 
 def batch_of(samples: Samples, index: Tensor) -> Batch:
-    told = None if samples.condition is None else samples.condition.take(index)
-    source = Data(samples.source.take(index), condition=told)
-    target = source if samples.target is samples.source else Data(samples.target.take(index))
+    source = samples.source.take(index)
+    if samples.condition is not None:
+        source = source.told(samples.condition.take(index))
+    target = source if samples.target is samples.source else samples.target.take(index)
     return Batch(source, target, None if samples.sample_weight is None else samples.sample_weight[index])
 
 
@@ -264,7 +264,7 @@ class Sums:
         self.total: Tensor | float = 0.0
 
     def add(self, terms: dict[str, Tensor], batch: Batch) -> None:
-        weight = len(batch.source.values) if batch.sample_weight is None else batch.sample_weight.sum()
+        weight = len(batch.source) if batch.sample_weight is None else batch.sample_weight.sum()
         for name, term in terms.items():
             self.terms[name] = self.terms.get(name, 0) + term * weight
         self.total = self.total + weight
@@ -307,16 +307,21 @@ def check_finite(record: dict) -> None:
         )
 
 
-def warn_of_collapse(record: dict) -> None:
-    """Says so when the last epoch's codes hardly say anything, with the cure."""
+def warn_of_collapse(network: Network, record: dict) -> None:
+    """Says so when the last epoch's codes hardly say anything."""
+    for sentence in signs_of_collapse(network, record):
+        warnings.warn(sentence, UserWarning, stacklevel=4)
+
+
+def signs_of_collapse(network: Network, record: dict) -> list[str]:
+    """What in an epoch's record says that the codes hardly say anything, with the bottleneck's own cure."""
     signs = (
-        ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything. Set a lower beta"),
-        ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead. Set a lower weight, or a larger k"),
-        ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used. Set a smaller codebook_size"),
+        ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything"),
+        ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead"),
+        ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used"),
     )
-    for name, collapsed, cure in signs:
-        if collapsed:
-            warnings.warn(f"The code has collapsed ({name}={record[name]:.3g}): {cure}.", UserWarning, stacklevel=4)
+    cure = getattr(network.bottleneck, "cure", "Limit the code less")
+    return [f"The code has collapsed ({name}={record[name]:.3g}): {words}. {cure}." for name, holds, words in signs if holds]
 
 
 def refuse_lost(network: Network) -> None:

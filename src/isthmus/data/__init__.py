@@ -1,19 +1,22 @@
 """Data in, data back: one schema for each kind of data, and the front door that tells the kinds apart."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from .csv_files import read_csv
+from .csv_files import read_csv, read_parquet
+from .frames import frame_of, is_complete, layout_of
 from .images import SUFFIXES, Images, read_folder, read_picture
 from .schema import Rows, Schema
+from .table import Table
 from .vectors import Vectors
 
-KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "images": Images}
+KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": Images}
 
-__all__ = ["KINDS", "Images", "Rows", "Schema", "Vectors", "kind_of", "open_data", "read_path"]
+__all__ = ["KINDS", "Images", "Rows", "Schema", "Table", "Vectors", "kind_of", "layout_of", "open_data", "read_path"]
 
 
 def open_data(X, kind: str = "auto"):
@@ -21,12 +24,15 @@ def open_data(X, kind: str = "auto"):
     if kind != "auto" and kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known. Choose one of {', '.join(map(repr, KINDS))}, or 'auto'.")
     if isinstance(X, str | Path):
-        X = read_path(X)[0]
+        X = read_path(X, kind)[0]
     return X, kind_of(X) if kind == "auto" else kind
 
 
 def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
+    frame = None if isinstance(X, np.ndarray | Tensor) else frame_of(X)
+    if frame is not None:
+        return "vectors" if is_complete(frame) else "table"
     if sparse.issparse(X) or not hasattr(X, "shape"):
         return "images" if isinstance(X, list | tuple) and len(X) and getattr(X[0], "ndim", 0) in (2, 3) else "vectors"
     shape, ndim = tuple(X.shape), len(X.shape)
@@ -41,12 +47,12 @@ def kind_of(X) -> str:
     )
 
 
-def read_path(path) -> tuple[np.ndarray, list[str] | None]:
-    """The data at a path: a folder of pictures or one picture (with the names), a .npy array or a .csv of numbers."""
+def read_path(path, kind: str = "auto") -> tuple[Any, list[str] | None]:
+    """The data at a path: a folder of pictures or one picture (with the names), a .npy array, a .csv or .parquet table."""
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist. Give a folder of pictures, a picture, a .npy array or a .csv file, or the "
+            f"{path} does not exist. Give a folder of pictures, a picture, a .npy array, a .csv or .parquet table, or the "
             "name of a data set: digits, mnist, fashion-mnist, with :train or :test."
         )
     if path.is_dir():
@@ -57,8 +63,10 @@ def read_path(path) -> tuple[np.ndarray, list[str] | None]:
     if suffix == ".npy":
         return read_npy(path), None
     if suffix == ".csv":
-        return read_csv(path), None
-    raise ValueError(f"{path} ends in {suffix!r}. A folder of pictures, a picture, .npy or .csv can be read.")
+        return read_csv(path, as_frame=kind == "table"), None
+    if suffix == ".parquet":
+        return read_parquet(path), None
+    raise ValueError(f"{path} ends in {suffix!r}. A folder of pictures, a picture, .npy, .csv or .parquet can be read.")
 
 
 def read_npy(path: Path) -> np.ndarray:

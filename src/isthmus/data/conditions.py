@@ -2,7 +2,8 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+
+from .schema import Ready
 
 
 class Condition:
@@ -18,6 +19,7 @@ class Condition:
     def learn(cls, condition) -> "Condition":
         values = np.asarray(condition)
         if values.ndim == 1:
+            refuse_continuous(values)
             classes = np.unique(values).tolist()
             return cls(classes, len(classes))
         if values.ndim == 2 and values.dtype.kind in "fiub":
@@ -26,14 +28,14 @@ class Condition:
             f"condition has shape {values.shape} and dtype {values.dtype}: one label a sample is expected, or rows of numbers."
         )
 
-    def read(self, condition, count: int) -> "Told":
+    def read(self, condition, count: int) -> Ready:
         """Rows for `count` samples; one label (or one row) alone is told to all of them."""
         if condition is None:
             raise ValueError(
                 f"This model was fitted with a condition ({self}). Pass condition=, one for each of the {count} samples."
             )
         values = np.asarray(condition)
-        if values.ndim == (0 if self.classes is not None else 1):
+        if self.is_one(values):
             values = np.broadcast_to(values, (count, *values.shape))
         if len(values) != count:
             raise ValueError(f"There are {count} samples, but {len(values)} conditions: one for each is expected.")
@@ -42,13 +44,17 @@ class Condition:
                 raise ValueError(f"condition has shape {values.shape}, but ({count}, {self.width}) is expected.")
             if not np.isfinite(values).all():
                 raise ValueError("condition contains NaN or infinity. Fill it first.")
-            return Told(torch.from_numpy(np.array(values, np.float32)))
+            return Ready(torch.from_numpy(np.array(values, np.float32)))
         unknown = sorted({str(v) for v in np.unique(values).tolist() if v not in self.classes})
         if unknown:
             raise ValueError(f"condition holds {', '.join(unknown[:5])}, which the model was not told in fit. Known: {self}.")
         place = {label: i for i, label in enumerate(self.classes)}
         index = torch.tensor([place[v] for v in values.tolist()])
-        return Told(torch.nn.functional.one_hot(index, self.width).float())
+        return Ready(torch.nn.functional.one_hot(index, self.width).float())
+
+    def is_one(self, condition) -> bool:
+        """Whether this is one label (or one row) for all samples."""
+        return np.ndim(condition) == (0 if self.classes is not None else 1)
 
     def config(self) -> dict:
         return {"classes": self.classes, "width": self.width}
@@ -59,23 +65,15 @@ class Condition:
         return ", ".join(map(str, self.classes[:10])) + (", ..." if self.width > 10 else "")
 
 
-class Told:
-    """Conditions as a network reads them, (n, width): rows like those of the data."""
-
-    def __init__(self, values: Tensor):
-        self.values = values
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def to(self, dtype, device) -> "Told":
-        return Told(self.values.to(device, dtype))
-
-    def take(self, index: Tensor) -> Tensor:
-        return self.values[index]
-
-    def block(self, start: int, stop: int) -> Tensor:
-        return self.values[start:stop]
-
-    def subset(self, index: Tensor) -> "Told":
-        return Told(self.values[index.to(self.values.device)])
+def refuse_continuous(labels: np.ndarray) -> None:
+    """Numbers between whole ones are amounts, and as labels each would be a class of its own."""
+    if labels.dtype.kind != "f":
+        return
+    if not np.isfinite(labels).all():
+        raise ValueError("condition contains NaN or infinity. Fill it first.")
+    between = labels[labels != labels.round()]
+    if len(between):
+        raise ValueError(
+            f"condition holds {between[0]:.4g}, but labels are whole numbers or words. Pass amounts as a column of numbers: "
+            "condition=numbers.reshape(-1, 1). To name classes by fractions, pass them as text."
+        )

@@ -1,26 +1,37 @@
-"""Tables of numbers as text: read by numpy, and where that fails, looked through for the place and the cure."""
+"""Tables as text: numbers are read by numpy, and where there are other cells, all by pandas.
+
+What neither can read is looked through for the place and the cure.
+"""
 
 import csv
 import warnings
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
-def read_csv(path: Path) -> np.ndarray:
-    """Numbers separated by commas, semicolons or tabs, with or without a line of column names."""
+def read_csv(path: Path, as_frame: bool = False) -> Any:
+    """Cells separated by commas, semicolons or tabs, with or without a line of column names.
+
+    An array where all are numbers, else a frame; `as_frame` asks for one.
+    """
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         first, second = file.readline(), file.readline()
     separator = separator_of(second if second.strip() else first)  # names may hold any mark
     skip = 0 if any(map(is_number, cells_of(first, separator))) else 1  # names hold no number; a row with a gap is no such line
+    if as_frame:
+        return framed(path, separator, skip)
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy warns of a file without numbers; here that is an error
             table = np.loadtxt(path, delimiter=separator, quotechar='"', skiprows=skip, ndmin=2, encoding="utf-8-sig")
     except ValueError as error:
-        trouble = first_trouble(path, separator, skip) or f"{error}. Save it as text in UTF-8, with numbers alone."
-        raise ValueError(f"{path} is not a table of numbers: {trouble}") from error
+        if not is_text(path):
+            raise ValueError(f"{path} is not a table of numbers: {error}. Save it as text in UTF-8.") from error
+        return framed(path, separator, skip)
     if not table.size:
         raise ValueError(f"{path} is empty: it holds no rows of numbers. At least one is needed.")
     return table
@@ -36,8 +47,49 @@ def cells_of(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
+def is_text(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def framed(path: Path, separator: str, skip: int) -> Any:
+    """A frame of pandas; columns of dates as ISO 8601 writes them become dates."""
+    trouble = first_trouble(path, separator, skip)
+    if trouble:
+        raise ValueError(f"{path} is not a table: {trouble}")
+    pandas = needed_pandas(path)
+    frame = pandas.read_csv(path, sep=separator, header=0 if skip else None, skipinitialspace=True, encoding="utf-8-sig")
+    frame.columns = [str(name) if skip else f"x{name}" for name in frame.columns]
+    for name in frame.columns[[dtype.kind not in "fiub" for dtype in frame.dtypes]]:
+        with suppress(ValueError):
+            frame[name] = pandas.to_datetime(frame[name], format="ISO8601")
+    return frame
+
+
+def read_parquet(path: Path) -> Any:
+    """A frame of pandas."""
+    pandas = needed_pandas(path)
+    try:
+        return pandas.read_parquet(path)
+    except ImportError as error:
+        raise ImportError(f"{path} needs pyarrow to be read: pip install 'isthmus[table]'") from error
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is no Parquet file that can be read ({error}). Write it anew.") from error
+
+
+def needed_pandas(path: Path) -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(f"{path} holds more than numbers, which needs pandas: pip install 'isthmus[table]'") from error
+    return pandas
+
+
 def first_trouble(path: Path, separator: str, skip: int) -> str | None:
-    """The first place that keeps a file from being a table of numbers, and the cure."""
+    """The first place that keeps a file from being a table, and the cure."""
     width = 0
     for line, cells in rows_of(path, separator, skip):
         width = width or len(cells)
@@ -47,8 +99,9 @@ def first_trouble(path: Path, separator: str, skip: int) -> str | None:
                 f"{_MARKS[separator]}). Complete that row, or leave it out."
             )
         for column, cell in enumerate(cells, 1):
-            if not is_number(cell):
-                return f"line {line}, column {column} {no_number(cell)}"
+            if not is_number(cell) and is_number(cell.replace(",", ".")):
+                plain = cell.strip().replace(",", ".")
+                return f"line {line}, column {column} holds {cell!r}, with a comma as the decimal point. Write {plain}."
     return None
 
 
@@ -59,15 +112,6 @@ def rows_of(path: Path, separator: str, skip: int):
         for cells in rows:
             if rows.line_num > skip and (len(cells) > 1 or "".join(cells).strip()):
                 yield rows.line_num, cells
-
-
-def no_number(cell: str) -> str:
-    """What a cell holds instead of a number, and the cure."""
-    if not cell.strip():
-        return "is empty. Fill in a number, or leave that row or column out."
-    if is_number(cell.replace(",", ".")):
-        return f"holds {cell!r}, with a comma as the decimal point. Write {cell.strip().replace(',', '.')}."
-    return f"holds {cell[:40]!r}. Remove or encode the columns of text first."
 
 
 def is_number(text: str) -> bool:

@@ -12,6 +12,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from ..records import Data
+
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
 
@@ -26,8 +28,7 @@ class Schema:
 
     kind = ""
     axes = 0
-    columns = None  # every value is a number
-    missing = False  # and none is missing
+    columns: tuple[int, ...] | None = None  # None: every value is a number, and there
     statistics: "Statistics | None" = None
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
@@ -60,7 +61,24 @@ class Schema:
         """Rows of `X`, which must have the form this schema was learnt from."""
         X = self.check(X)
         self.check_shape(X)
+        return self.rows(X)
+
+    def rows(self, X) -> "Rows":
+        """Rows of checked data of the right form."""
         return Rows(self, X)
+
+    @property
+    def size(self) -> int:
+        """Numbers in a sample."""
+        return math.prod(self.shape)
+
+    def give_back(self, values: Tensor, like):
+        """Written values in the container that `like` came in."""
+        return given_back(values, like)
+
+    def data(self, values: Tensor) -> Data:
+        """Values as `Rows` holds them, as the record that a network reads."""
+        return Data(values)
 
     def check_shape(self, X) -> None:
         raise NotImplementedError
@@ -135,6 +153,28 @@ class Schema:
         return cls(config["shape"], config["dtype"], **tensors, **rest)
 
 
+class Ready:
+    """Rows of tensors that are as a network reads them, such as conditions and codes."""
+
+    def __init__(self, values: Tensor):
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def to(self, dtype, device) -> "Ready":
+        return Ready(self.values.to(device, dtype))
+
+    def take(self, index: Tensor) -> Tensor:
+        return self.values[index]
+
+    def block(self, start: int, stop: int) -> Tensor:
+        return self.values[start:stop]
+
+    def subset(self, index: Tensor) -> "Ready":
+        return Ready(self.values[index.to(self.values.device)])
+
+
 class Rows:
     """Samples that can be taken by index or in blocks, as `Data` tensors are made of: scaled, on the device, dense.
 
@@ -154,8 +194,10 @@ class Rows:
 
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
-        if self.ready or sparse.issparse(self.values):
+        if sparse.issparse(self.values):
             return self
+        if self.ready:
+            return Rows(self.schema, tensor_of(self.values).to(self.device, self.dtype), self.dtype, self.device, ready=True)
         values = tensor_of(self.values)
         if values.dtype != torch.uint8:
             if self.schema.is_identity:
@@ -165,22 +207,22 @@ class Rows:
             return Rows(self.schema, scaled.view(-1, *self.schema.shape).to(self.device), self.dtype, self.device, ready=True)
         return Rows(self.schema, values.to(self.device), self.dtype, self.device)
 
-    def take(self, index: Tensor) -> Tensor:
-        """(len(index), *shape), the samples at `index`."""
+    def take(self, index: Tensor) -> Data:
+        """The samples at `index`, (len(index), *shape)."""
         if sparse.issparse(self.values):
             return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
         values = tensor_of(self.values)
         return self._finish(values.index_select(0, index.to(values.device)))
 
-    def block(self, start: int, stop: int) -> Tensor:
-        """(stop - start, *shape), consecutive samples; refuses NaN and infinity, which may spoil their neighbours."""
+    def block(self, start: int, stop: int) -> Data:
+        """Consecutive samples, (stop - start, *shape); refuses NaN and infinity, which may spoil their neighbours."""
         part = self.values[start:stop]
         values = torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part)
         return self._finish(values if self.ready else refuse_non_finite(values, start))
 
     def range(self) -> tuple[float, float]:
         """The least and the greatest value, as the network sees them."""
-        blocks = [torch.stack(torch.aminmax(self.block(start, start + 8192))) for start in range(0, len(self), 8192)]
+        blocks = [torch.stack(torch.aminmax(self.block(start, start + 8192).values)) for start in range(0, len(self), 8192)]
         every = torch.stack(blocks)
         return float(every.min()), float(every.max())
 
@@ -195,12 +237,18 @@ class Rows:
         values = self.values[index.to(self.values.device)] if isinstance(self.values, Tensor) else self.values[index.numpy()]
         return Rows(self.schema, values, self.dtype, self.device, self.ready)
 
-    def _finish(self, values: Tensor) -> Tensor:
+    def _finish(self, values: Tensor) -> Data:
         if self.ready:
-            return values.to(self.device, self.dtype)
+            return self.schema.data(values.to(self.device, self.dtype))
         if not values.is_floating_point():
             values = values.to(self.device)  # whole numbers travel small; float64 is scaled before it meets a device without it
-        return self.schema.scaled(values, self.dtype).to(self.device).reshape(-1, *self.schema.shape).contiguous()
+        scaled = self.schema.scaled(values, self.dtype).to(self.device)
+        return self.schema.data(scaled.reshape(-1, *self.schema.shape).contiguous())
+
+
+def given_back(result: Tensor, like):
+    """A result in the container that `like` came in: a tensor where it was one, else an array."""
+    return result.to(like.device) if isinstance(like, Tensor) else result.detach().cpu().numpy()
 
 
 def tensor_of(values) -> Tensor:

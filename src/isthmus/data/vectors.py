@@ -1,11 +1,14 @@
 """Vectors: a 2-D array, tensor, CSR matrix or frame of numbers; a sample is a row."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
+from .frames import Layout
 from .schema import Schema, center_and_scale, chosen_scaling
 
 
@@ -14,6 +17,7 @@ class Vectors(Schema):
 
     kind = "vectors"
     axes = 0
+    layout: Layout | None = None  # of the frame that the numbers came in
 
     @classmethod
     def from_statistics(cls, X, scaling, found):
@@ -41,8 +45,8 @@ class Vectors(Schema):
             columns = [str(name) for name, dtype in getattr(X, "dtypes", {}).items() if dtype.kind not in "fiub"]
             where = f" in {', '.join(columns[:5])}" if columns else ""
             raise ValueError(
-                f"X holds text{where} ({error}), but numbers are expected. Leave such columns out, or encode them first, for "
-                "instance with scikit-learn's OneHotEncoder."
+                f"X holds text{where} ({error}), but vectors are numbers. Leave such columns out, encode them first, or pass a "
+                "frame with kind='table'."
             ) from error
 
     @classmethod
@@ -57,6 +61,23 @@ class Vectors(Schema):
             raise ValueError(f"Vectors come as (n_samples, {self.shape[0]}); got shape {tuple(X.shape)}.")
         if X.shape[1] != self.shape[0]:
             raise ValueError(f"X has {X.shape[1]} features, but Autoencoder is expecting {self.shape[0]} features as input.")
+
+    def give_back(self, values, like):
+        if self.layout is None:
+            return super().give_back(values, like)
+        index = getattr(like, "index", None)
+        return self.layout.numbers(
+            values.detach().cpu().numpy(), index if index is not None and len(index) == len(values) else None
+        )
+
+    def config(self):
+        return super().config() | ({} if self.layout is None else {"layout": self.layout.config()})
+
+    @classmethod
+    def restore(cls, config, tensors):
+        schema: Any = super().restore({name: value for name, value in config.items() if name != "layout"}, tensors)
+        schema.layout = Layout.restore(config.get("layout"))
+        return schema
 
     @property
     def constant_columns(self) -> list[int]:

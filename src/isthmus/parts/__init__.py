@@ -25,7 +25,7 @@ from .corruptions import (
     Watermark,
 )  # fmt: skip
 from .gaussian import Gaussian
-from .losses import LOSSES, SSIM, Absolute, Bernoulli, Custom, Squared
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Columns, Custom, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
@@ -34,9 +34,9 @@ from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 
 __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM",
-    "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Contractive",
-    "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "FiniteScalar", "Gaussian", "Gray", "Holes", "JumpReLU",
-    "KLSparse", "Mask", "Mixture", "Modules", "Noise", "Normal", "Part", "Plain", "Prior", "Random", "ResidualQuantized",
-    "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp", "VectorQuantized", "Warp",
-    "Watermark", "part_of",
+    "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Columns",
+    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "FiniteScalar", "Gaussian", "Gray", "Holes",
+    "JumpReLU", "KLSparse", "Mask", "Mixture", "Modules", "Noise", "Normal", "Part", "Plain", "Prior", "Random",
+    "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp",
+    "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

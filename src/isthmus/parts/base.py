@@ -9,27 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..records import Data
 from .random import Random
 from .ranges import Range, check_ranges
 
 # ---------------------------------------------------------------------------------------------------- records
-
-
-@dataclass
-class Data:
-    """Samples as tensors: `values` (batch, *shape) with channels last, as the schema scales them.
-
-    `weight`, of the same shape, is 0 where a value is not there; `length` (batch,) counts the valid steps of a sequence;
-    `condition` (batch, width) is what encoder and decoder are told besides.
-    """
-
-    values: Tensor
-    weight: Tensor | None = None
-    length: Tensor | None = None
-    condition: Tensor | None = None
-
-    def replace(self, values: Tensor) -> "Data":
-        return replace(self, values=values)
 
 
 @dataclass
@@ -45,7 +29,7 @@ class Batch:
 class Code:
     """What the bottleneck lets through.
 
-    `z` (batch, *code_shape); `cost` in nats a sample, (batch,), or of the whole batch, (); `side` holds feature maps or pooling
+    `z` (batch, *code_shape); `cost` in nats a sample, (batch,); `side` holds feature maps or pooling
     places that only the decoder reads, and `condition` what it is told; `extra` holds what else a bottleneck has to tell, such
     as indices.
     """
@@ -148,6 +132,18 @@ def part_of(value, table: Mapping[str, type], role: str):
 # ------------------------------------------------------------------------------------------------------- step
 
 
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """(batch, ...) to (...): the mean over the samples, each counted as much as its weight says.
+
+    >>> weighted_mean(torch.tensor([1.0, 4.0]), torch.tensor([2.0, 1.0]))
+    tensor(2.)
+    """
+    if weight is None:
+        return values.mean(0)
+    weight = weight.view(-1, *[1] * (values.ndim - 1))
+    return (values * weight).sum(0) / weight.sum()
+
+
 class Step:
     """One training step as objective and penalties see it; code and output are computed when first read.
 
@@ -178,10 +174,17 @@ class Step:
     def cost(self) -> Tensor | None:
         """What the code costs: the bottleneck's own figure, or, with a prior that is trained along, that against the prior."""
         network = self.network
+        if hasattr(network.bottleneck, "batch_cost"):
+            return network.bottleneck.batch_cost(self.code, self.batch.sample_weight)
         if network.prior is None or not network.prior.trained:
             return self.code.cost
+        return network.bottleneck.beta * self.rate
+
+    @cached_property
+    def rate(self) -> Tensor:
+        """log q(z | x) - log p(z) at the code that was drawn, (batch,), in nats: what it costs against the prior, sampled."""
         z = self.code.z
-        return network.bottleneck.beta * (network.bottleneck.log_posterior(self.code, z) - network.log_prior(z))
+        return self.network.bottleneck.log_posterior(self.code, z) - self.network.log_prior(z)
 
     @cached_property
     def loss(self) -> Tensor:
@@ -190,7 +193,4 @@ class Step:
 
     def mean(self, term: Tensor) -> Tensor:
         """The one place where samples are averaged: (batch,) to the weighted mean; a term of the whole batch, (), stays."""
-        if term.ndim == 0:
-            return term
-        weight = self.batch.sample_weight
-        return term.mean() if weight is None else (term * weight).sum() / weight.sum()
+        return term if term.ndim == 0 else weighted_mean(term, self.batch.sample_weight)

@@ -4,9 +4,12 @@ A bottleneck offers
     build(hidden_shape, n_components) -> code_shape    None: the hidden activation itself, in its shape, is what is limited
     set_first_weights()                                sets the first weights that it wants otherwise than Xavier's
     forward(hidden, random=None) -> Code               random=None asks for the deterministic code
+    wide = True                                        if "auto" is to give it more components than the input has numbers
     reads_source = True                                if it reads the pair that a `Bypass` needs (`linear_from` makes one)
+    batch_cost(code, sample_weight) -> () or (batch,)  where the price is one of the whole batch, instead of `Code.cost`
     auxiliary(step) -> (batch,) or None                a further term of the objective
     health() -> {name: number}                         what its codes were like since it was last asked, after every epoch
+    cure                                               what to set where they hardly say anything, a sentence without its stop
     posterior = True, draw(code, random), log_posterior(code, z), beta     if a sample is a density over codes
     from_index(index) -> z, entries, index_shape                           if codes are entries of a codebook
 """

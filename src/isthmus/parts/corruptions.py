@@ -7,6 +7,7 @@ damage; `look(rows)`, where there is one, sees the training samples once.
 
 import io
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,17 @@ from .ranges import number, whole, word
 
 
 class Corruption(Part):
-    """A damage that leaves weights and lengths as they are: `damage(values, random) -> values`."""
+    """A damage that leaves weights and lengths as they are: `damage(values, random) -> values`.
+
+    Of a table it damages numbers only, unless it works on cells whatever they hold (`on_cells`).
+    """
+
+    on_cells = False
 
     def build(self, schema):
         self.check()
+        if schema.columns is not None and not self.on_cells:
+            self.register_buffer("is_number", torch.tensor(schema.columns) == 0, persistent=False)
         if self.on_images and (schema.axes != 2 or len(schema.shape) != 3):
             raise ValueError(
                 f"{self!r} damages pictures, but a sample has shape {tuple(schema.shape)}. Give images "
@@ -40,10 +48,26 @@ class Corruption(Part):
             raise ValueError(f"{self!r}: least={self.least!r} is above most={self.most!r}. Exchange them.")
 
     def forward(self, data: Data, random: Random) -> Data:
-        return data.replace(self.damage(data.values, random))
+        damaged, numbers = self.damage(data.values, random), getattr(self, "is_number", None)
+        return data.replace(damaged if numbers is None else torch.where(numbers, damaged, data.values))
 
     def damage(self, values: Tensor, random: Random) -> Tensor:
         raise NotImplementedError
+
+
+class TakingAway(Corruption):
+    """A damage that leaves nothing where it strikes: zeros, or, where values may be missing, a missing value."""
+
+    on_cells = True
+
+    def kept(self, values: Tensor, random: Random) -> Tensor:
+        """Where values stay."""
+        raise NotImplementedError
+
+    def forward(self, data: Data, random: Random) -> Data:
+        kept = self.kept(data.values, random)
+        weight = None if data.weight is None else data.weight * kept
+        return replace(data, values=data.values * kept, weight=weight)
 
 
 class Noise(Corruption):
@@ -99,7 +123,7 @@ class SaltPepper(Corruption):
         return torch.where(chance < self.share / 2, self.low, values)
 
 
-class Mask(Corruption):
+class Mask(TakingAway):
     """Sets each value to zero with a chance of `share`, so that it must be rebuilt from its neighbours (Vincent et al. 2010).
 
         source = x * b,   b ~ Bernoulli(1 - share)
@@ -108,7 +132,6 @@ class Mask(Corruption):
     ----------
     share : float in [0, 1), default 0.25
 
-    >>> import torch
     >>> Mask(0.5)(Data(torch.ones(2, 1000)), Random(0, "mask", 1, torch.arange(2))).values.mean().round(decimals=1)
     tensor(0.5000)
     """
@@ -119,11 +142,11 @@ class Mask(Corruption):
         super().__init__()
         self.share = share
 
-    def damage(self, values, random):
-        return values * (random.uniform_like(values) >= self.share)
+    def kept(self, values, random):
+        return random.uniform_like(values) >= self.share
 
 
-class Drop(Corruption):
+class Drop(TakingAway):
     """Sets whole places to zero with a chance of `share`: all channels of a pixel, all values of a time step.
 
         source = x * b,   b ~ Bernoulli(1 - share), one a place
@@ -143,8 +166,8 @@ class Drop(Corruption):
         super().__init__()
         self.share = share
 
-    def damage(self, values, random):
-        return values * (per_place(values, random) >= self.share)
+    def kept(self, values, random):
+        return per_place(values, random) >= self.share
 
 
 class Swap(Corruption):
@@ -159,32 +182,39 @@ class Swap(Corruption):
     pool : int, default 4096; training samples to take values from
 
     >>> swap = Swap(0.5)
-    >>> swap.look(torch.arange(10.0).view(10, 1).expand(-1, 4))
+    >>> swap.look(Data(torch.arange(10.0).view(10, 1).expand(-1, 4)))
     >>> swap(Data(torch.full((1, 4), 100.0)), Random(0, "swap", 1, torch.tensor([2]))).values
     tensor([[  1., 100.,   5.,   5.]])
     """
 
+    on_cells = True
     ranges = {"share": number("[0, 1)"), "pool": whole("[1, inf)")}
 
     def __init__(self, share=0.15, pool=4096):
         super().__init__()
         self.share = share
         self.pool = pool
-        self.others: Tensor | None = None
+        self.others: Data | None = None
 
-    def look(self, values: Tensor) -> None:
+    def look(self, data: Data) -> None:
         """Keeps up to `pool` of the training samples, evenly spaced."""
-        chosen = torch.linspace(0, len(values) - 1, min(int(self.pool), len(values)), device=values.device).long()
-        self.others = values[chosen].flatten(1)
+        chosen = torch.linspace(0, len(data) - 1, min(int(self.pool), len(data)), device=data.values.device).long()
+        self.others = data.each(lambda tensor: tensor[chosen].flatten(1))
 
-    def damage(self, values, random):
+    def forward(self, data, random):
         others = self.others
         if others is None:
             raise ValueError("Swap has seen no samples to take values from: it works while a model is fitted.")
-        flat = values.flatten(1)
+        flat = data.values.flatten(1)
         place = (random.uniform_like(flat) * len(others)).long()
-        swapped = torch.where(random.uniform_like(flat) < self.share, others.gather(0, place), flat)
-        return swapped.view_as(values)
+        struck = random.uniform_like(flat) < self.share
+
+        def swapped(mine: Tensor, theirs: Tensor) -> Tensor:
+            return torch.where(struck, theirs.gather(0, place), mine.flatten(1)).view_as(mine)
+
+        if data.weight is None or others.weight is None:
+            return data.replace(swapped(data.values, others.values))
+        return replace(data, values=swapped(data.values, others.values), weight=swapped(data.weight, others.weight))
 
 
 class Holes(Corruption):
@@ -325,9 +355,9 @@ class JPEG(Corruption):
         if schema.shape[-1] not in (1, 3):
             raise ValueError(f"JPEG() needs pictures of one or three channels; these have {schema.shape[-1]}.")
 
-    def look(self, values: Tensor) -> None:
+    def look(self, data: Data) -> None:
         """Refuses pixels that a JPEG cannot hold."""
-        low, high = float(values.min()), float(values.max())
+        low, high = float(data.values.min()), float(data.values.max())
         if low < 0 or high > 1:
             raise ValueError(
                 f"JPEG() writes pixels from 0 to 1, but these range from {low:.3g} to {high:.3g} as they reach the network. "

@@ -36,8 +36,8 @@ class Gaussian(Part):
         cost = beta * KL(q(z | x) || N(0, I))
 
     Outside training the code is the mean. With a prior that is trained along (`Vamp`) the cost is measured against that.
-    After every epoch `health` tells, over its samples,
-        kl             nats a sample
+    After every epoch `health` tells, over its samples, against N(0, I) but for the first where a prior is trained along,
+        kl             nats a sample, against the prior that the code pays for
         active_units   components whose mean KL is above 0.01 nats
         kl_components  mean KL of every component
 
@@ -55,10 +55,12 @@ class Gaussian(Part):
     mean: nn.Module
     logvar: nn.Module
     summed: Tensor
+    beyond: Tensor
     samples: Tensor
     reads_source = True
     posterior = True  # its codes have a mean and a standard deviation
     halves = {"encoder": ("mean", "logvar"), "decoder": ()}
+    cure = "Set a lower beta, or a loss of a smaller scale, such as Squared(scale=0.1)"
     ranges = {"beta": number("[0, inf)")}
 
     def __init__(self, beta=1.0):
@@ -70,6 +72,7 @@ class Gaussian(Part):
             raise ValueError("Gaussian makes two vectors, but n_components=None keeps a map. Set n_components.")
         self.mean, self.logvar = (linear_from(hidden_shape, n_components) for _ in range(2))
         self.register_buffer("summed", torch.zeros(n_components), persistent=False)  # KL by component, over the epoch
+        self.register_buffer("beyond", torch.zeros(()), persistent=False)  # what a prior that is trained along costs more
         self.register_buffer("samples", torch.zeros(()), persistent=False)
         return (n_components,)
 
@@ -102,9 +105,13 @@ class Gaussian(Part):
         kl = step.code.extra["kl"]
         self.summed += kl.sum(0)
         self.samples += len(kl)
+        prior = step.network.prior
+        if prior is not None and prior.trained:
+            self.beyond += step.rate.sum() - kl.sum()
 
     def health(self) -> dict:
-        each = (self.summed / self.samples.clamp_min(1)).tolist()
-        self.summed.zero_()
-        self.samples.zero_()
-        return {"kl": sum(each), "active_units": sum(kl > 0.01 for kl in each), "kl_components": each}
+        count = self.samples.clamp_min(1)
+        each, beyond = (self.summed / count).tolist(), float(self.beyond / count)
+        for buffer in (self.summed, self.beyond, self.samples):
+            buffer.zero_()
+        return {"kl": sum(each) + beyond, "active_units": sum(kl > 0.01 for kl in each), "kl_components": each}

@@ -38,6 +38,8 @@ class Loss(Part):
         return -math.inf, math.inf
 
     def build(self, target_schema, posterior=False):
+        if target_schema.columns is not None:
+            raise ValueError(f"{self!r} compares numbers, but a table may hold other cells. Use loss='columns'.")
         return target_schema.shape
 
     def mean(self, output: Tensor) -> Tensor:
@@ -47,7 +49,36 @@ class Loss(Part):
         return values
 
 
-class Squared(Loss):
+class Scaled(Loss):
+    """What losses with a scale share: the distance in units of s, raised to `power`, and the constants beside it.
+
+    loss = sum_i  distance_i / s^power + log(s) + constant
+    """
+
+    power: int
+    constant: float
+    ranges = {"scale": number("(0, inf)").also("auto", "learnt")}
+
+    def __init__(self, scale="auto"):
+        super().__init__()
+        self.scale = scale
+        self.log_scale: Any = 0.0
+
+    def build(self, target_schema, posterior=False):
+        self.log_scale = math.log(float(self.scale)) if isinstance(self.scale, Real) else 0.0
+        if self.scale == "learnt" or (is_auto(self.scale) and posterior):
+            self.log_scale = nn.Parameter(torch.zeros(()))
+        return super().build(target_schema)
+
+    def scaled(self, distance: Tensor, target: Data) -> Tensor:
+        """(batch, *shape) distances to nats, (batch,)."""
+        count = math.prod(distance.shape[1:]) if target.weight is None else target.weight.flatten(1).sum(1)
+        exponent = -self.power * self.log_scale
+        factor = exponent.exp() if isinstance(exponent, Tensor) else math.exp(exponent)
+        return factor * sum_features(distance, target) + count * (self.log_scale + self.constant)
+
+
+class Squared(Scaled):
     """Gaussian likelihood: half the squared error over the variance, plus its constant.
 
         loss = sum_i  (x_i - mean_i)^2 / 2 s^2 + log(s) + log(2 pi) / 2,   mean = output, or sigmoid(output) where `bounded`
@@ -65,29 +96,20 @@ class Squared(Loss):
     tensor([8.7568, 8.7568])
     """
 
-    ranges = {"bounded": flag(), "scale": number("(0, inf)").also("auto", "learnt")}
+    power = 2
+    constant = 0.5 * math.log(2 * math.pi)
+    ranges = {"bounded": flag()} | Scaled.ranges
 
     def __init__(self, bounded=False, scale="auto"):
-        super().__init__()
+        super().__init__(scale)
         self.bounded = bounded
-        self.scale = scale
-        self.log_scale: Any = 0.0
-
-    def build(self, target_schema, posterior=False):
-        self.log_scale = math.log(float(self.scale)) if isinstance(self.scale, Real) else 0.0
-        if self.scale == "learnt" or (is_auto(self.scale) and posterior):
-            self.log_scale = nn.Parameter(torch.zeros(()))
-        return super().build(target_schema)
 
     @property
     def support(self):
         return (0.0, 1.0) if self.bounded else (-math.inf, math.inf)
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
-        squares = F.mse_loss(self.mean(output), target.values, reduction="none")
-        count = math.prod(squares.shape[1:]) if target.weight is None else target.weight.flatten(1).sum(1)
-        precision = (-2 * self.log_scale).exp() if isinstance(self.log_scale, Tensor) else math.exp(-2 * self.log_scale)
-        return 0.5 * precision * sum_features(squares, target) + count * (self.log_scale + 0.5 * math.log(2 * math.pi))
+        return self.scaled(0.5 * F.mse_loss(self.mean(output), target.values, reduction="none"), target)
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output) if self.bounded else output
@@ -96,18 +118,26 @@ class Squared(Loss):
         return torch.logit(values.clamp(1e-3, 1 - 1e-3)) if self.bounded else values
 
 
-class Absolute(Loss):
-    """Laplace likelihood with unit scale: the absolute error plus its constant; single wild values weigh less.
+class Absolute(Scaled):
+    """Laplace likelihood: the absolute error over the scale, plus its constant; single wild values weigh less.
 
-        loss = sum_i  |x_i - output_i| + log 2
+        loss = sum_i  |x_i - output_i| / s + log(2 s)
+
+    Parameters
+    ----------
+    scale : "auto", "learnt" or float, default "auto"
+        s, the mean distance that the output leaves open, one for all values; otherwise as for `Squared`.
 
     >>> x = torch.ones(2, 3)
     >>> Absolute()(x + 2, Data(x))                     # 3 * (2 + 0.6931)
     tensor([8.0794, 8.0794])
     """
 
+    power = 1
+    constant = math.log(2)
+
     def forward(self, output: Tensor, target: Data) -> Tensor:
-        return sum_features((output - target.values).abs() + math.log(2), target)
+        return self.scaled((output - target.values).abs(), target)
 
 
 class Bernoulli(Loss):
@@ -133,6 +163,75 @@ class Bernoulli(Loss):
         return torch.logit(values.clamp(1e-3, 1 - 1e-3))
 
 
+class Columns(Loss):
+    """Every column of a table by a likelihood of its own; a cell that is missing carries no loss.
+
+        loss = sum over numbers     (x - mean)^2 / 2 s^2 + log(s) + log(2 pi) / 2
+             + sum over categories  -log p_x,   p = softmax of the column's outputs
+
+    s is 1, or learnt, one for each column of numbers, where the bottleneck has a posterior. The outputs are those of the
+    columns one after the other: one for a number, one for every category. The mean of a category is the likeliest one.
+
+    >>> loss = Columns()
+    >>> loss.build(type("schema", (), {"columns": (0, 3)}))
+    (4,)
+    >>> x = Data(torch.tensor([[0.5, 2.0]]), torch.tensor([[1.0, 1.0]]))
+    >>> loss(torch.tensor([[0.5, 0.0, 0.0, 0.0]]), x)          # 0.9189 + log 3
+    tensor([2.0176])
+    """
+
+    numbers: Tensor
+    log_scale: Any
+
+    def build(self, target_schema, posterior=False):
+        columns = target_schema.columns
+        if columns is None:
+            raise ValueError(
+                f"{self!r} is for tables, but a sample is {target_schema.kind}. Use loss='squared', or kind='table'."
+            )
+        first, self.categories = 0, []  # of each column of categories: its place among the values, and its outputs
+        numbers = []
+        for place, width in enumerate(columns):
+            if width:
+                self.categories.append((place, slice(first, first + width)))
+            else:
+                numbers.append((place, first))
+            first += max(width, 1)
+        self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.long).reshape(-1, 2).T, persistent=False)
+        self.log_scale = nn.Parameter(torch.zeros(len(numbers))) if posterior and numbers else 0.0
+        self.width = len(columns)
+        return (first,)
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        return self.cells(output, target).sum(1)
+
+    def cells(self, output: Tensor, target: Data) -> Tensor:
+        """Nats of every cell, (batch, numbers that cells become)."""
+        nats = torch.zeros_like(target.values)
+        places, outputs = self.numbers
+        precision = (-2 * self.log_scale).exp() if isinstance(self.log_scale, Tensor) else 1.0
+        squares = (output[:, outputs] - target.values[:, places]).square()
+        nats = nats.index_copy(1, places, 0.5 * precision * squares + self.log_scale + 0.5 * math.log(2 * math.pi))
+        for place, part in self.categories:
+            wanted = target.values[:, place].long()
+            nats[:, place] = F.cross_entropy(output[:, part], wanted, reduction="none")
+        return nats if target.weight is None else nats * target.weight
+
+    def mean(self, output: Tensor) -> Tensor:
+        values = output.new_empty(len(output), self.width)
+        places, outputs = self.numbers
+        values[:, places] = output[:, outputs]
+        for place, part in self.categories:
+            values[:, place] = output[:, part].argmax(1).to(output)
+        return values
+
+    def start(self, values: Tensor) -> Tensor:
+        values = values.clone()
+        for _, part in self.categories:
+            values[part] = values[part].log()
+        return values
+
+
 class SSIM(Loss):
     """Structural dissimilarity of pictures in [0, 1]: brightness, contrast and pattern around every pixel, not the pixel alone.
 
@@ -155,7 +254,7 @@ class SSIM(Loss):
     window stays within the picture.
 
     >>> loss, x = SSIM(), torch.full((2, 8, 8, 1), 0.5)
-    >>> loss.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2}))
+    >>> loss.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2, "columns": None}))
     (8, 8, 1)
     >>> loss(x, Data(x)), loss(x, Data(x - 0.1))       # 64 * (1 - (2 * 0.5 * 0.4 + c1) / (0.5^2 + 0.4^2 + c1))
     (tensor([0., 0.]), tensor([1.5606, 1.5606]))
@@ -225,4 +324,4 @@ class Custom(Loss):
         return nats
 
 
-LOSSES = {"squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "ssim": SSIM}
+LOSSES = {"squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "columns": Columns, "ssim": SSIM}

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .architectures import Dense
-from .base import Data, Part, Step
+from .architectures import Absent, Dense
+from .base import Data, Part, Step, weighted_mean
 from .bottlenecks import Plain
 from .gaussian import Gaussian, log_normal
 from .ranges import flag, listed, number, one_of, whole, wholes
@@ -39,7 +39,7 @@ class Contractive(Part):
 
         penalty = weight * E[ sum_j |J_j|^2 / var_j ],   J_j the row of component j, var_j its variance over the batch
 
-    which is one number of the whole batch.
+    which is one number of the whole batch; mean and variance are weighted by the samples' weights.
 
     Parameters
     ----------
@@ -64,8 +64,10 @@ class Contractive(Part):
         random = step.random.stream("contractive")
         if not self.scaled or len(step.code.z) == 1:
             return self.weight * squared(step.network, step.source, random)
-        std = step.code.z.flatten(1).std(0, correction=0).clamp_min(1e-6)
-        return self.weight * squared(step.network, step.source, random, std).mean()
+        weight = step.batch.sample_weight
+        z = step.code.z.flatten(1)
+        std = weighted_mean((z - weighted_mean(z, weight)).square(), weight).sqrt().clamp_min(1e-6)
+        return self.weight * weighted_mean(squared(step.network, step.source, random, std), weight)
 
 
 def jacobian_norm(network, source: Data, random=None, std: Tensor | None = None) -> Tensor:
@@ -90,6 +92,7 @@ def dense_row_norms(network, source: Data) -> Tensor | None:
 
     J = Q W + A, with W the first layer, Q all that follows it and A the way around (`Bypass`). Q is as narrow as the first
     hidden layer, and J itself, as wide as the input, is never made:  |J_j|^2 = Q_j W W' Q_j' + 2 Q_j W A_j' + |A_j|^2
+    W and A keep only the columns that read the data: a condition is told, and no code is asked to ignore it.
     """
     bottleneck = network.bottleneck
     if not isinstance(network.architecture, Dense) or not isinstance(bottleneck, Plain | L1 | KLSparse | Gaussian):
@@ -104,12 +107,13 @@ def dense_row_norms(network, source: Data) -> Tensor | None:
             steps.append(slope(layer, x).unsqueeze(1))
         x = layer(x)
     weight, around, before = last_step(bottleneck.mean if isinstance(bottleneck, Gaussian) else bottleneck.linear, x, inlet)
-    first = steps[0] if steps else weight
+    first = of_the_data(steps[0] if steps else weight, network)
     through = weight if steps else torch.eye(len(weight), dtype=x.dtype, device=x.device)
     for step in reversed(steps[1:]):
         through = through * step if step.ndim == 3 else through @ step  # ([batch,] numbers in the code, width)
     rows = ((through @ (first @ first.T)) * through).sum(-1)
     if around is not None:
+        around = of_the_data(around, network)
         rows = rows + 2 * (through * (around @ first.T)).sum(-1) + around.square().sum(1)
     act: nn.Module = getattr(bottleneck, "act", nn.Identity())
     if not isinstance(act, nn.Identity):
@@ -125,6 +129,12 @@ def last_step(last: Any, hidden: Tensor, inlet: Tensor) -> tuple[Tensor, Tensor 
         weight: Any = last[1].weight
         return weight, None, last(hidden)
     return last.weight, last.around, last((hidden, inlet))
+
+
+def of_the_data(weight: Tensor, network) -> Tensor:
+    """(out, numbers of a sample): of weights that read the network's inlet, the columns that read the data."""
+    shape = network.inlet.shape  # the condition's numbers are the last channels
+    return weight.view(len(weight), *shape)[..., : shape[-1] - network.condition].flatten(1)
 
 
 def slope(activation: nn.Module, x: Tensor) -> Tensor:
@@ -163,7 +173,8 @@ class Sparsity(Part):
 
         "l1":  weight * sum_j |h_j|          "kl":  weight * sum_j KL(target || mean of h_j over the batch)
 
-    "kl" reads activity as a share and needs a sigmoid there: `Dense(activation="sigmoid")`.
+    The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there, as of
+    `Dense(activation="sigmoid")`.
 
     Parameters
     ----------
@@ -192,23 +203,28 @@ class Sparsity(Part):
         self.target = target
 
     def check(self, network) -> None:
-        """Refuses an activation whose mean is no share."""
-        activation = getattr(network.architecture, "activation", "sigmoid")
-        if self.kind == "kl" and activation != "sigmoid":
+        """Refuses a layer that is not there, and an activation whose mean is no share."""
+        if isinstance(getattr(network.architecture, "encoder", None), Absent):
+            return  # loaded without it
+        layers = network.hidden_layers()
+        if not -len(layers) <= self.layer < len(layers):
             raise ValueError(
-                f"Sparsity(kind='kl') reads activity as a share in (0, 1), but the hidden layers have activation={activation!r}. "
-                "Use Dense(activation='sigmoid'), or kind='l1'."
+                f"Sparsity(layer={self.layer}): the encoder has {len(layers)} hidden layers with an activation. Set layer to one "
+                "of them, such as -1 for the last, or give it more: Dense(hidden=(128, 64)), or modules such as nn.ReLU()."
+            )
+        activation = type(layers[self.layer]).__name__
+        if self.kind == "kl" and activation != "Sigmoid":
+            raise ValueError(
+                f"Sparsity(kind='kl') reads activity as a share in (0, 1), but hidden layer {self.layer} ends in {activation}. "
+                "Use Dense(activation='sigmoid') or nn.Sigmoid(), or kind='l1'."
             )
 
     def forward(self, step: Step) -> Tensor:
         step.code  # noqa: B018  the activations are noted while the code is made
-        layers = step.activations
-        if not -len(layers) <= self.layer < len(layers):
-            raise ValueError(f"Sparsity(layer={self.layer}): the encoder has {len(layers)} hidden layers with an activation.")
-        hidden = layers[self.layer].flatten(1)
+        hidden = step.activations[self.layer].flatten(1)
         if self.kind == "l1":
             return self.weight * hidden.abs().sum(1)
-        return self.weight * kl_to_share(hidden.mean(0), self.target).sum()
+        return self.weight * kl_to_share(weighted_mean(hidden, step.batch.sample_weight), self.target).sum()
 
 
 # ----------------------------------------------------------------------------------------- the codes as a whole
@@ -222,7 +238,7 @@ class MMD(Part):
 
     for codes of n numbers: the unbiased estimate over a batch (its first 256 samples, for the cost grows with their square),
     with the inverse multiquadratic kernels of Tolstikhin et al. ("Wasserstein auto-encoders", section 4). One number of the
-    whole batch.
+    whole batch, in which the samples' weights are not seen: all codes count alike.
 
     Parameters
     ----------
@@ -269,7 +285,10 @@ class TotalCorrelation(Part):
 
     q(z) is the mixture of the batch's posteriors (of its first 256, for the cost grows with their square), so a Gaussian
     bottleneck is needed; the data set's size is in their minibatch-weighted estimate a constant, which is left out. One number
-    of the whole batch.
+    of the whole batch, in which the samples' weights are not seen.
+
+    A code is read beside its own posterior, so the estimate lies too high, the more so the narrower posteriors are and the
+    fewer a batch has: posteriors that do not meet give (n - 1) log(batch) nats, however independent the n components are.
 
     Parameters
     ----------

@@ -32,8 +32,8 @@ class Prior(Part):
     def fit(self, codes: Tensor) -> None:
         """Nothing to learn."""
 
-    def look(self, values: Tensor) -> None:
-        """Nothing to see."""
+    def look(self, data: Data) -> None:
+        """Sees the training samples once, before training. Nothing to see here."""
 
 
 class Normal(Prior):
@@ -88,10 +88,10 @@ class Mixture(Prior):
         self.register_buffer("means", torch.zeros(self.components, self.size))
         self.register_buffer("roots", torch.zeros(self.components, self.size, self.size))  # Cholesky factors of the covariances
 
-    def look(self, values):
-        if len(values) < self.components:
+    def look(self, data):
+        if len(data) < self.components:
             raise ValueError(
-                f"Mixture(components={self.components}) needs at least as many samples, but there are {len(values)}. Set fewer "
+                f"Mixture(components={self.components}) needs at least as many samples, but there are {len(data)}. Set fewer "
                 "components."
             )
 
@@ -146,12 +146,14 @@ class Vamp(Prior):
             raise ValueError(f"{self!r} is made of inputs without a condition, but the model is told one. Leave prior away.")
         if not getattr(network.bottleneck, "posterior", False):
             raise ValueError(f"{self!r} is made of posteriors, but bottleneck={network.bottleneck!r} has none. Use Gaussian().")
+        if network.inlet.columns is not None:
+            raise ValueError(f"{self!r} trains inputs, which cells of a table cannot be. Use Normal(), or Mixture() afterwards.")
         self.inputs = nn.Parameter(torch.zeros(self.components, *network.inlet.shape))
 
     @torch.no_grad()
-    def look(self, values):
-        chosen = torch.linspace(0, len(values) - 1, self.components, device=values.device).round().long()
-        self.inputs.copy_(values[chosen])
+    def look(self, data):
+        chosen = torch.linspace(0, len(data) - 1, self.components, device=data.values.device).round().long()
+        self.inputs.copy_(data.values[chosen])
 
     def log_prob(self, z, network):
         seen = network.encode(Data(self.inputs)).extra  # deterministic: means and variances of all components

@@ -25,6 +25,7 @@ class Quantized(Part):
     used: Tensor
     reads_source = True
     halves = {"encoder": ("linear",), "decoder": ()}
+    cure = "Set a smaller codebook_size"
 
     def build_vectors(self, hidden_shape, n_components, dim: int | None, entries: int):
         """Sets the shapes and returns that of the code; `self.dim` numbers are quantised together."""
@@ -241,6 +242,7 @@ class FiniteScalar(Quantized):
 
     counts: Tensor
     place: Tensor
+    cure = "Set fewer levels"
     ranges = {"levels": wholes("[2, inf)", "levels=(8, 6, 5)")}
 
     def __init__(self, levels=(8, 6, 5)):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .architectures import ACTIVATIONS, activation_of
-from .base import Code, Part, Step
+from .base import Code, Part, Step, is_auto, weighted_mean
 from .layers import linear_from
 from .ranges import number, one_of, whole
 
@@ -26,8 +26,8 @@ def kl_to_share(share: Tensor, target: float) -> Tensor:
 class SparseBottleneck(Part):
     """What sparse bottlenecks share: a linear map to many units, and a count of which of them speak.
 
-    A unit is active for a sample where its number is not zero, and dead when it was active for none of the last `dead_after`
-    steps of training. After every epoch `health` tells, over the samples of that epoch,
+    A unit is active for a sample where its number is not zero (`KLSparse` says otherwise), and dead when it was active for none
+    of the last `dead_after` steps of training. After every epoch `health` tells, over the samples of that epoch,
         l0      active units a sample
         active  share of the units a sample activates, l0 / n_components
         dead    share of the units that are dead
@@ -37,9 +37,11 @@ class SparseBottleneck(Part):
     linear: nn.Module
     idle: Tensor
     counted: Tensor
+    wide = True
     reads_source = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
     dead_after = 20  # steps
+    cure = "Set a lower weight"
     activation: str | None = "relu"
 
     def build(self, hidden_shape, n_components):
@@ -122,7 +124,9 @@ class KLSparse(SparseBottleneck):
 
         z = sigmoid(W h + b),   cost = weight * sum_j KL(target || mean of z_j over the batch)
 
-    The cost is one number of the whole batch. A sigmoid is never quite zero: here a unit counts as active above 0.5.
+    The mean is weighted by the samples' weights, and the cost one number of the whole batch. A sigmoid is never quite zero:
+    here a unit counts as active above its target, so one that keeps to the target is never dead, and one that is dead stayed
+    below it for all the samples of many steps.
 
     Parameters
     ----------
@@ -130,11 +134,12 @@ class KLSparse(SparseBottleneck):
     weight : float, default 3.0; nats
 
     >>> kl = KLSparse()
-    >>> kl.build((64,), 128), kl(torch.zeros(5, 64)).cost.shape
+    >>> kl.build((64,), 128), kl.batch_cost(kl(torch.zeros(5, 64))).shape
     ((128,), torch.Size([]))
     """
 
     activation = "sigmoid"
+    cure = "Set a higher weight, which draws every unit towards the target"
     ranges = {"target": number("(0, 1)"), "weight": number("[0, inf)")}
 
     def __init__(self, target=0.05, weight=3.0):
@@ -143,11 +148,13 @@ class KLSparse(SparseBottleneck):
         self.weight = weight
 
     def forward(self, hidden, random=None) -> Code:
-        z = self.act(self.linear(hidden))
-        return Code(z, cost=self.weight * kl_to_share(z.mean(0), self.target).sum())
+        return Code(self.act(self.linear(hidden)))
+
+    def batch_cost(self, code: Code, sample_weight: Tensor | None = None) -> Tensor:
+        return self.weight * kl_to_share(weighted_mean(code.z, sample_weight), self.target).sum()
 
     def active(self, z):
-        return z > 0.5
+        return z > self.target
 
 
 class TopK(SparseBottleneck):
@@ -162,7 +169,7 @@ class TopK(SparseBottleneck):
 
     Parameters
     ----------
-    k : int, default 32; units a sample
+    k : "auto" or int, default "auto"; units a sample. "auto" is a quarter of the units, from 1 to 32
     spare : int, default 64; dead units that are offered the residual, for each sample
     weight : float, default 1/32; of that term; 0 leaves it out
 
@@ -171,24 +178,30 @@ class TopK(SparseBottleneck):
     ((128,), torch.Size([5, 128]))
     """
 
-    ranges = {"k": whole("[1, inf)"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
+    cure = "Set a larger k, or a higher weight for the term that revives dead units"
+    ranges = {"k": whole("[1, inf)").also("auto"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
 
-    def __init__(self, k=32, spare=64, weight=1 / 32):
+    def __init__(self, k="auto", spare=64, weight=1 / 32):
         super().__init__()
         self.k = k
         self.spare = spare
         self.weight = weight
 
+    def build(self, hidden_shape, n_components):
+        code_shape = super().build(hidden_shape, n_components)
+        self.kept = max(1, min(32, n_components // 4)) if is_auto(self.k) else self.k
+        return code_shape
+
     def check(self, n_components):
         name = type(self).__name__
         if n_components is None:
             raise ValueError(f"{name} chooses among the units of a vector, but n_components=None keeps a map. Set n_components.")
-        if self.k > n_components:
+        if not is_auto(self.k) and self.k > n_components:
             raise ValueError(f"{name}(k={self.k}) cannot keep {self.k} of {n_components} units. Set k to n_components or less.")
 
     def forward(self, hidden, random=None) -> Code:
         before = self.linear(hidden)  # (batch, n_components)
-        return Code(keep_largest(self.act(before), self.k), extra={"before": before})
+        return Code(keep_largest(self.act(before), self.kept), extra={"before": before})
 
     def auxiliary(self, step: Step) -> Tensor | None:
         """(batch,) nats; None where this is left out."""
@@ -215,7 +228,7 @@ class BatchTopK(TopK):
 
     Parameters
     ----------
-    k : int, default 32; units a sample, on average
+    k : "auto" or int, default "auto"; units a sample, on average. "auto" as for `TopK`
     spare, weight : as for `TopK`
     decay : float in [0, 1), default 0.99; of the moving average
 
@@ -228,7 +241,7 @@ class BatchTopK(TopK):
     averaged: Tensor
     ranges = TopK.ranges | {"decay": number("[0, 1)")}
 
-    def __init__(self, k=32, spare=64, weight=1 / 32, decay=0.99):
+    def __init__(self, k="auto", spare=64, weight=1 / 32, decay=0.99):
         super().__init__(k, spare, weight)
         self.decay = decay
 
@@ -243,7 +256,7 @@ class BatchTopK(TopK):
         if random is None:
             least = self.threshold / self.averaged.clamp_min(1e-12)
             return Code(excited * (excited > least), extra={"before": before})
-        z = keep_largest(excited.view(1, -1), self.k * len(before)).view_as(before)
+        z = keep_largest(excited.view(1, -1), self.kept * len(before)).view_as(before)
         return Code(z, extra={"before": before})
 
     @torch.no_grad()
@@ -262,14 +275,19 @@ class JumpReLU(SparseBottleneck):
         a = relu(W h + b),   z_j = a_j where a_j > exp(t_j), else 0,   cost = weight * number of active units
 
     Neither step has a gradient, so t receives that of a step smoothed over `bandwidth` (their equations 11 and 12). With
-    `l0` the cost is  weight * (active units / l0 - 1)^2 of the batch's mean instead, which aims at that many.
+    `l0` the cost is  weight * (active units / l0 - 1)^2 of the batch's weighted mean instead, which aims at that many.
+
+    The relu comes before the step, so a silent unit stands at 0, however far below that W h + b is. Where the bandwidth is
+    more than twice the threshold, 0 is near the threshold, and every silent unit of every sample moves it. All thresholds then
+    move almost as one: with `l0` they find one level that keeps to it, fast; without, the price of a unit drives them up until
+    they are half a bandwidth high. With a smaller bandwidth each learns from the samples that come close to it.
 
     Parameters
     ----------
     weight : float, default 0.1; nats for an active unit (with `l0`: for being off by all of it)
     l0 : float or None, default None; wanted number of active units a sample
     threshold : float, default 0.03; of every unit before training
-    bandwidth : float, default 0.1
+    bandwidth : float, default 0.05; at up to twice the threshold silent units leave it alone
     spare : int, default 64; dead units that are offered what the others leave, for each sample, as in `TopK`
     revival : float, default 1/32; weight of that term; 0 leaves it out
 
@@ -278,6 +296,7 @@ class JumpReLU(SparseBottleneck):
     ((128,), torch.Size([5]))
     """
 
+    cure = "Set a higher revival, or a lower weight (with l0: a larger l0)"
     ranges = {
         "weight": number("[0, inf)"),
         "l0": number("(0, inf)").also(None),
@@ -287,7 +306,7 @@ class JumpReLU(SparseBottleneck):
         "revival": number("[0, inf)"),
     }
 
-    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.1, spare=64, revival=1 / 32):
+    def __init__(self, weight=0.1, l0=None, threshold=0.03, bandwidth=0.05, spare=64, revival=1 / 32):
         super().__init__()
         self.weight = weight
         self.l0 = l0
@@ -310,8 +329,12 @@ class JumpReLU(SparseBottleneck):
         excited = self.act(before)
         z = Jump.apply(excited, threshold, self.bandwidth)
         active = SoftStep.apply(excited, threshold, self.bandwidth).flatten(1).sum(1)  # (batch,)
-        cost = active if self.l0 is None else (active.mean() / self.l0 - 1).square()
-        return Code(z, cost=self.weight * cost, extra={"before": before})
+        return Code(z, cost=self.weight * active, extra={"before": before, "active": active})
+
+    def batch_cost(self, code: Code, sample_weight: Tensor | None = None) -> Tensor | None:
+        if self.l0 is None:
+            return code.cost
+        return self.weight * (weighted_mean(code.extra["active"], sample_weight) / self.l0 - 1).square()
 
     def auxiliary(self, step: Step) -> Tensor | None:
         """(batch,) nats; None where this is left out."""

@@ -1,0 +1,141 @@
+"""Frames in, frames back: what narwhals reads (pandas, polars, pyarrow), with the same columns and types on the way out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import ModuleType
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+_TYPES = (
+    "Boolean", "Categorical", "Date", "Datetime", "Enum", "Float32", "Float64", "Int8", "Int16", "Int32", "Int64", "String",
+    "UInt8", "UInt16", "UInt32", "UInt64",
+)  # fmt: skip
+
+
+def frame_of(X) -> nw.DataFrame | None:
+    """`X` as narwhals sees it, if it is a frame in memory; a lazy one is refused."""
+    seen = nw.from_native(X, pass_through=True)
+    if isinstance(seen, nw.LazyFrame):
+        raise TypeError(f"X is a lazy frame ({type(X).__module__}), whose rows are not there yet. Pass X.collect().")
+    return seen if isinstance(seen, nw.DataFrame) else None
+
+
+def is_complete(frame: nw.DataFrame) -> bool:
+    """Whether all cells are numbers, and there: such a frame is read as its array is."""
+    if not all(series.dtype.is_numeric() for series in frame.iter_columns()):
+        return False
+    return not any(series.is_null().any() or is_nan(series) for series in frame.iter_columns())
+
+
+def is_nan(series: nw.Series) -> bool:
+    return series.dtype.is_float() and bool(series.is_nan().any())
+
+
+@dataclass
+class Cells:
+    """The name of a column and the type of its cells: narwhals' type with its arguments, and the library's own name for it."""
+
+    name: str
+    dtype: str
+    arguments: dict[str, Any]
+    native: str
+
+    @classmethod
+    def of(cls, series: nw.Series) -> "Cells":
+        dtype = series.dtype
+        name = type(dtype).__name__
+        arguments: dict[str, Any] = {}
+        if isinstance(dtype, nw.Datetime):
+            arguments = {"time_unit": dtype.time_unit, "time_zone": dtype.time_zone}
+        elif isinstance(dtype, nw.Enum):
+            arguments = {"categories": list(dtype.categories)}
+        native: Any = nw.to_native(series)
+        return cls(series.name, name, arguments, str(getattr(native, "dtype", None) or native.type))
+
+    def build(self) -> Any:
+        """The type; only the names above are known, for this may come from a file."""
+        if self.dtype not in _TYPES:
+            raise ValueError(f"Column {self.name!r} has the type {self.dtype}, which cannot be made again.")
+        return getattr(nw, self.dtype)(**self.arguments)
+
+
+@dataclass
+class Layout:
+    """The library and the columns of a frame."""
+
+    library: str
+    columns: list[Cells]
+
+    @classmethod
+    def of(cls, frame: nw.DataFrame) -> "Layout":
+        return cls(nw.get_native_namespace(frame).__name__, [Cells.of(series) for series in frame.iter_columns()])
+
+    @classmethod
+    def restore(cls, config: dict | None) -> "Layout | None":
+        return None if config is None else cls(config["library"], [Cells(**cells) for cells in config["columns"]])
+
+    def config(self) -> dict:
+        return asdict(self)
+
+    def frame(self, values: Mapping[str, Any], index=None) -> Any:
+        """A frame of the library, from the cells of each column by name; `index` is that of a pandas frame."""
+        library = imported(self.library)
+        series = [self._series(cells, values[cells.name], library) for cells in self.columns]
+        frame = series[0].to_frame().with_columns(*series[1:]).to_native()
+        if self.library == "pandas":
+            frame = frame.astype({cells.name: cells.native for cells in self.columns if cells.dtype != "Enum"})
+            frame.index = frame.index if index is None else index
+        return recast(frame, self.columns, library) if self.library == "pyarrow" else frame
+
+    def _series(self, cells: Cells, values, library: ModuleType) -> nw.Series:
+        dtype = cells.build()
+        if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
+            return nw.new_series(cells.name, values, dtype, backend=library)
+        naive = nw.new_series(cells.name, values, nw.Datetime(dtype.time_unit), backend=library)
+        return naive.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+
+    def whole(self, name: str) -> bool:
+        """Whether a column's cells are whole numbers."""
+        return next(cells.dtype for cells in self.columns if cells.name == name).lstrip("U").startswith("Int")
+
+    def numbers(self, values: np.ndarray, index=None) -> Any:
+        """A frame from (n, columns) numbers; those of whole-number columns are rounded."""
+        return self.frame(
+            {c.name: rounded(values[:, i], c) if self.whole(c.name) else values[:, i] for i, c in enumerate(self.columns)}, index
+        )
+
+
+def recast(table, columns: list[Cells], library: Any):
+    """A pyarrow table with the columns' own types: it has several for one of narwhals'. Types without a short name stay."""
+    for place, cells in enumerate(columns):
+        try:
+            wanted = library.type_for_alias(cells.native)
+        except ValueError:
+            continue
+        table = table.set_column(place, cells.name, table.column(place).cast(wanted))
+    return table
+
+
+def layout_of(X) -> Layout | None:
+    """That of a frame; None for anything else, and where columns are numbered rather than named, as those of an array."""
+    frame = X if isinstance(X, nw.DataFrame) else frame_of(X)
+    if frame is None or not all(isinstance(name, str) for name in frame.columns):
+        return None
+    return Layout.of(frame)
+
+
+def rounded(values: np.ndarray, cells: Cells) -> np.ndarray:
+    """The nearest whole numbers that the column's type can hold."""
+    limits = np.iinfo(cells.dtype.lower())
+    return np.clip(np.round(values), limits.min, limits.max).astype(cells.dtype.lower())
+
+
+def imported(library: str) -> ModuleType:
+    if library not in ("pandas", "polars", "pyarrow"):
+        raise ValueError(f"The model was fitted to a frame of {library!r}, which is not known. Use pandas, polars or pyarrow.")
+    try:
+        return __import__(library)
+    except ImportError as error:
+        raise ImportError(f"This model gives frames of {library}, which is not there: pip install {library}") from error

@@ -1,0 +1,297 @@
+"""Tables: what goes in as a frame comes back as one, and a cell that is missing weighs nothing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from isthmus import Autoencoder, load, presets
+from isthmus.cli import main
+from isthmus.data import read_path
+from isthmus.parts import Columns, Data, Drop, Mask, Noise, Random, Swap
+
+RANDOM = np.random.default_rng(0)
+COUNT = 120
+
+
+def mixed(count: int = COUNT) -> pd.DataFrame:
+    """Cells of every type, related to one another, with gaps."""
+    size = RANDOM.normal(size=count)
+    kind = np.where(size > 0.3, "large", np.where(size < -0.3, "small", "middle"))
+    frame = pd.DataFrame(
+        {
+            "size": size * 10 + 50,
+            "count": np.round(size * 3 + 20).astype("int64"),
+            "short": (np.round(size * 3) + 20).astype("float32"),
+            "income": np.exp(3 * size),
+            "kind": kind,
+            "grade": pd.Categorical(kind, ["small", "middle", "large", "huge"], ordered=True),
+            "open": size > 0,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(count) * 5, unit="D"),
+            "time": pd.Timestamp("2024-01-01", tz="Europe/Berlin") + pd.to_timedelta(np.arange(count) * 7, unit="h"),
+            "nullable": pd.array(np.round(size), dtype="Int64"),
+        },
+        index=np.arange(count) + 1000,
+    )
+    for place, name in enumerate(("size", "kind", "grade", "day", "nullable")):
+        frame.loc[frame.index[place::11], name] = None
+    return frame
+
+
+FRAME = mixed()
+TYPES = FRAME.dtypes
+
+
+def fit(X=FRAME, n_components=4, **settings) -> Autoencoder:
+    return Autoencoder(n_components, **{"max_epochs": 3, "random_state": 0, **settings}).fit(X)
+
+
+@pytest.fixture(scope="module")
+def model() -> Autoencoder:
+    return fit(max_epochs=60)
+
+
+# ------------------------------------------------------------------------------------------------ there and back
+
+
+@pytest.mark.parametrize("verb", ["reconstruct", "inverse_transform", "impute", "sample"])
+def test_a_frame_comes_back_with_its_columns_and_types(verb, model):
+    frame = {
+        "reconstruct": lambda: model.reconstruct(FRAME),
+        "inverse_transform": lambda: model.inverse_transform(model.transform(FRAME)),
+        "impute": lambda: model.impute(FRAME),
+        "sample": lambda: model.fit_prior("mixture", FRAME).sample(7, random_state=0),
+    }[verb]()
+    assert isinstance(frame, pd.DataFrame)
+    pd.testing.assert_series_equal(frame.dtypes, TYPES)
+    assert not frame.isna().any().any()
+
+
+def test_rows_keep_their_index(model):
+    assert model.reconstruct(FRAME).index.equals(FRAME.index)
+    assert model.impute(FRAME[5:9]).index.equals(FRAME.index[5:9])
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_frames_of_other_libraries(library):
+    pytest.importorskip(library)
+    polars = pytest.importorskip("polars")
+    frame = polars.from_pandas(FRAME.astype({"nullable": "float64"}))
+    frame = frame if library == "polars" else frame.to_arrow()
+    back = fit(frame).reconstruct(frame)
+    assert type(back) is type(frame)
+    if library == "polars":
+        assert back.schema == frame.schema
+    else:
+        assert back.schema.names == frame.schema.names
+        assert [f.type for f in back.schema if f.name != "grade"] == [f.type for f in frame.schema if f.name != "grade"]
+
+
+def test_the_libraries_give_the_same_codes():
+    polars = pytest.importorskip("polars")
+    frame = FRAME.drop(columns=["grade", "nullable"])  # whose categories polars keeps in another order
+    assert np.array_equal(fit(frame).transform(frame), fit(polars.from_pandas(frame)).transform(polars.from_pandas(frame)))
+
+
+def test_what_is_rebuilt_is_near(model):
+    """A mirror of the data, not noise: every column is much nearer to its cell than to another row's."""
+    back = model.reconstruct(FRAME)
+    assert np.corrcoef(back["count"], FRAME["count"])[0, 1] > 0.9
+    known = FRAME["kind"].notna()
+    assert (back["kind"] == FRAME["kind"])[known].mean() > 0.8
+    assert np.corrcoef(back["day"].astype("int64"), FRAME["day"].ffill().astype("int64"))[0, 1] > 0.8
+    assert (back["day"].dt.normalize() == back["day"]).all()  # dates without a time stay so
+
+
+def test_numbers_without_gaps_train_the_same_model_as_their_array():
+    frame = FRAME[["count", "short", "income"]]
+    ours, array = fit(frame, 2), fit(frame.to_numpy(), 2)
+    assert ours.schema_.kind == "vectors"
+    assert np.array_equal(ours.transform(frame), array.transform(frame.to_numpy()))
+    back = ours.reconstruct(frame)
+    assert list(back.dtypes) == ["int64", "float32", "float64"] and back.index.equals(frame.index)
+    np.testing.assert_allclose(back["income"], array.reconstruct(frame.to_numpy())[:, 2])
+
+
+def test_a_table_is_saved_and_loaded(model, tmp_path):
+    model.save(tmp_path / "table")
+    again = load(tmp_path / "table")
+    pd.testing.assert_frame_equal(again.reconstruct(FRAME), model.reconstruct(FRAME))
+    pd.testing.assert_frame_equal(again.impute(FRAME), model.impute(FRAME))
+    numbers = FRAME[["count", "short", "income"]]
+    fit(numbers, 2).save(tmp_path / "numbers")
+    pd.testing.assert_frame_equal(load(tmp_path / "numbers").reconstruct(numbers), fit(numbers, 2).reconstruct(numbers))
+
+
+# ------------------------------------------------------------------------------------------------- missing cells
+
+
+def test_impute_fills_what_is_missing_and_nothing_else(model):
+    filled = model.impute(FRAME)
+    assert FRAME.isna().to_numpy().any() and not filled.isna().to_numpy().any()
+    pd.testing.assert_frame_equal(filled.where(FRAME.notna()), FRAME.where(FRAME.notna()))
+    rebuilt = model.reconstruct(FRAME)
+    pd.testing.assert_series_equal(filled["kind"][FRAME["kind"].isna()], rebuilt["kind"][FRAME["kind"].isna()])
+
+
+def test_guesses_of_missing_cells_are_better_than_the_mean(model):
+    known = FRAME.dropna(subset="size")
+    guess = model.impute(known.assign(size=np.nan))["size"]
+    assert np.square(guess - known["size"]).mean() < 0.3 * known["size"].var()
+
+
+def test_an_array_is_imputed_too():
+    X = RANDOM.normal(size=(200, 2)) @ RANDOM.normal(size=(2, 6))
+    holes = np.where(RANDOM.random(X.shape) < 0.2, np.nan, X)
+    model = fit(holes, 2, kind="table", max_epochs=200)
+    filled = model.impute(holes)
+    there = ~np.isnan(holes)
+    assert np.array_equal(filled[there], X[there])
+    assert np.square(filled - X)[~there].mean() < 0.2 * X.var()
+
+
+def test_what_stands_in_a_missing_cell_changes_nothing(model):
+    rows = model._rows(FRAME).take(torch.arange(50))
+    absent = rows.weight == 0
+    other = Data(torch.where(absent, 1.0, rows.values), rows.weight)
+    assert absent.any() and torch.equal(model._code(rows), model._code(other))
+    network = model.network_
+    output = network.decode(network.encode(rows))
+    assert torch.equal(network.loss(output, rows), network.loss(output, other))
+
+
+def test_scores_add_up_over_cells_and_find_the_wrong_one(model):
+    rows = model._rows(FRAME).take(torch.arange(50))
+    output = model.network_.decode(model.network_.encode(rows))
+    torch.testing.assert_close(model.network_.loss.cells(output, rows).sum(1), model.network_.loss(output, rows))
+    scores = model.score_cells(FRAME)
+    assert scores.shape == FRAME.shape and (scores[FRAME.isna().to_numpy()] == 0).all()
+    wrong = FRAME.copy()
+    row = FRAME.index[(FRAME["kind"] == "large").to_numpy()][0]
+    wrong.loc[row, "kind"] = "small"
+    place = FRAME.index.get_loc(row), FRAME.columns.get_loc("kind")
+    assert model.score_cells(wrong)[place] < scores[place] - 1
+
+
+# --------------------------------------------------------------------------------------------------------- parts
+
+
+def test_the_loss_of_columns_is_their_likelihood():
+    loss = Columns()
+    loss.build(type("schema", (), {"columns": (0, 3, 0, 2)}))
+    output, values = torch.randn(5, 7), torch.tensor([[0.5, 2.0, -1.0, 1.0]]).expand(5, 4)
+    weight = torch.tensor([[1.0, 1.0, 0.0, 1.0]]).expand(5, 4)
+    number = -torch.distributions.Normal(output[:, 0], 1.0).log_prob(values[:, 0])
+    category = -torch.distributions.Categorical(logits=output[:, 1:4]).log_prob(values[:, 1])
+    boolean = -torch.distributions.Categorical(logits=output[:, 5:7]).log_prob(values[:, 3])
+    torch.testing.assert_close(loss(output, Data(values, weight)), number + category + boolean)
+    expected = torch.stack([output[:, 0], output[:, 1:4].argmax(1), output[:, 4], output[:, 5:7].argmax(1)], 1)
+    assert torch.equal(loss.mean(output), expected)
+
+
+def test_a_decoder_begins_with_the_shares_of_the_categories():
+    model = fit(learning_rate=1e-12, max_epochs=1, batch_size=COUNT)
+    first = model.network_.decode(torch.zeros(1, 4))
+    (place, part), shares = model.network_.loss.categories[0], FRAME["kind"].value_counts().sort_index()
+    assert model.schema_.columns[place] == 3
+    told = first[0, part].softmax(0)
+    torch.testing.assert_close(told, torch.tensor((shares.to_numpy() + 1.0) / (shares.sum() + 3)).float(), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("corruption", [Mask(0.5), Drop(0.5), Swap(0.5), Noise(0.5)], ids=repr)
+def test_corruptions_leave_cells_that_a_table_can_hold(corruption):
+    model = fit(corruption=corruption)
+    rows = model._rows(FRAME).take(torch.arange(COUNT))
+    damaged = model.network_.corrupt(rows, Random(0, "test", 1, torch.arange(COUNT)))
+    for place, width in enumerate(model.schema_.columns):
+        if width:
+            values = damaged.values[:, place]
+            assert ((values == values.round()) & (values >= 0) & (values < width)).all()
+    assert not torch.equal(damaged.values, rows.values)
+    if isinstance(corruption, Mask | Drop):
+        assert 0.4 < 1 - float(damaged.weight.sum() / rows.weight.sum()) < 0.6
+        assert torch.equal(damaged.values, rows.values * damaged.weight)
+
+
+@pytest.mark.parametrize("preset", [presets.variational, presets.denoising, presets.dropout, presets.contractive, presets.vq])
+def test_variants_learn_tables(preset):
+    settings = {"bottleneck": presets.vq(dim=2).bottleneck} if preset is presets.vq else {}
+    model = preset(4, max_epochs=2, random_state=0, **settings).fit(FRAME)
+    assert model.reconstruct(FRAME).dtypes.equals(TYPES)
+    assert np.isfinite(model.score(FRAME))
+
+
+# ----------------------------------------------------------------------------------------------------- bad input
+
+REFUSED = {
+    "a column less": (lambda model: model.transform(FRAME.drop(columns="kind")), ["kind"]),
+    "a column more": (lambda model: model.transform(FRAME.assign(new=1)), ["new"]),
+    "another order": (lambda model: model.transform(FRAME[FRAME.columns[::-1]]), ["order"]),
+    "a column of another type": (lambda model: model.transform(FRAME.assign(size="big")), ["'size'", "number"]),
+    "an infinite number": (lambda model: model.transform(FRAME.assign(size=np.inf)), ["'size'", "row 0"]),
+    "nothing in a column": (lambda model: fit(FRAME.assign(size=np.nan)), ["'size'", "missing"]),
+    "nothing in a category": (lambda model: fit(FRAME.assign(kind=None).astype({"kind": "str"})), ["'kind'", "missing"]),
+    "a column of names": (
+        lambda model: fit(pd.DataFrame({"x": range(2000), "n": [f"n{i}" for i in range(2000)]})),
+        ["'n'", "2000"],
+    ),
+    "nested cells": (lambda model: fit(FRAME.assign(kind=[[1]] * COUNT)), ["'kind'", "convert|leave"]),
+    "no rows": (lambda model: fit(FRAME[:0]), ["row"]),
+    "another loss": (lambda model: fit(loss="squared"), ["loss='columns'"]),
+    "columns of vectors": (lambda model: fit(np.zeros((5, 3)), 1, loss="columns"), ["kind='table'"]),
+    "impute vectors": (lambda model: fit(FRAME[["count", "income"]], 1).impute(FRAME[["count", "income"]]), ["kind='table'"]),
+    "Vamp": (lambda model: presets.vamp(3, max_epochs=1).fit(FRAME), ["Vamp", "cells"]),
+    "scale": (lambda model: fit(scale="minmax"), ["standardised"]),
+    "unnamed columns": (lambda model: fit(pd.DataFrame([["a", 1.0], ["b", 2.0]])), ["Name them"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_tables_are_refused(case, model):
+    act, words = REFUSED[case]
+    with pytest.raises(ValueError) as error:
+        act(model)
+    assert all(any(option in str(error.value) for option in word.split("|")) for word in words), str(error.value)
+
+
+def test_a_category_that_was_never_seen_is_named_and_read_as_missing(model):
+    strange = FRAME.assign(kind=FRAME["kind"].where(FRAME.index != FRAME.index[3], "enormous"))
+    with pytest.warns(UserWarning, match="'kind' holds 'enormous' in row 3"):
+        codes = model.transform(strange)
+    missing = FRAME.assign(kind=FRAME["kind"].where(FRAME.index != FRAME.index[3], None))
+    assert np.array_equal(codes, model.transform(missing))
+
+
+# --------------------------------------------------------------------------------------------------------- files
+
+
+def test_tables_of_text_are_read_as_frames(tmp_path):
+    (tmp_path / "a.csv").write_text("name; size;seen\nred;1.5;2024-05-01\n;;\nblue;3;2024-05-03\n")
+    frame, _ = read_path(tmp_path / "a.csv")
+    assert list(frame["name"].fillna("none")) == ["red", "none", "blue"] and frame["size"][0] == 1.5
+    assert frame["seen"].dt.day.iloc[2] == 3 and frame["seen"].isna()[1]
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_series_equal(read_path(tmp_path / "a.parquet")[0].dtypes, TYPES)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_through_the_command_line(suffix, tmp_path, capsys):
+    frame = FRAME[["size", "count", "kind", "open", "day"]]
+    source, model, filled = tmp_path / f"in{suffix}", tmp_path / "model", tmp_path / f"out{suffix}"
+    frame.to_csv(source, index=False) if suffix == ".csv" else frame.to_parquet(source, index=False)
+    run("info", source)
+    assert "kind" in (told := capsys.readouterr().out) and "large, middle, small" in told and "9.2%" in told
+    run("fit", source, "-o", model, "-n", 3, "--epochs", 2)
+    run("impute", model, source, "-o", filled)
+    back = read_path(filled, "table")[0]
+    assert not back.isna().any().any() and list(back.columns) == list(frame.columns)
+    there = frame["kind"].notna().to_numpy()
+    assert (back["kind"].to_numpy()[there] == frame["kind"].to_numpy()[there]).all()
+    run("reconstruct", model, source, "-o", tmp_path / f"again{suffix}")
+    run("encode", model, source, "-o", tmp_path / "codes.npy")
+    run("decode", model, tmp_path / "codes.npy", "-o", tmp_path / f"decoded{suffix}")
+    pd.testing.assert_frame_equal(*(read_path(tmp_path / f"{name}{suffix}", "table")[0] for name in ("again", "decoded")))
+
+
+def run(*arguments) -> None:
+    assert main([str(argument) for argument in arguments]) == 0
