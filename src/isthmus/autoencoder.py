@@ -549,7 +549,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __sklearn_clone__(self):
         fresh = super().__sklearn_clone__()
-        fresh.asks_condition = self.asks_condition
+        if self.asks_condition:
+            fresh.asks_condition = True
         return fresh
 
     def __sklearn_is_fitted__(self):
