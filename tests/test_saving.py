@@ -184,8 +184,9 @@ def test_one_half_is_loaded_alone_and_says_what_it_cannot_do(name, images, X, tm
 @pytest.mark.parametrize("n_components", [None, 3])
 def test_one_half_of_your_own_modules_needs_that_module_alone(n_components, X, tmp_path):
     decoder = Decoder() if n_components is None else nn.Linear(3, 64)
-    architecture = Modules(nn.Sequential(nn.Linear(64, 8192), nn.Linear(8192, 5)), decoder)  # wide: it decides the blocks
-    model = Autoencoder(n_components, architecture=architecture, corruption="noise", max_epochs=1).fit(X)
+    encoder = nn.Sequential(nn.Linear(64, 8192), nn.SiLU(), nn.Linear(8192, 5))  # wide: it decides the blocks
+    architecture = Modules(encoder, decoder)
+    model = Autoencoder(n_components, architecture=architecture, corruption="noise", penalties="sparsity", max_epochs=1).fit(X)
     model.save(tmp_path / "model")
     half = load(tmp_path / "model", only="decoder", parts={"decoder": decoder})
     np.testing.assert_array_equal(half.inverse_transform(model.transform(X)), model.reconstruct(X))
