@@ -329,7 +329,7 @@ def test_columns_with_scales_of_their_own_count_alike(X):
 
 
 def wide_topk(X):
-    return presets.topk(80, k=12, max_epochs=20, random_state=0).fit(X)
+    return presets.topk(80, k=16, max_epochs=20, random_state=0).fit(X)
 
 
 def test_pca_beside_a_wide_sparse_code_has_as_many_components_as_are_active(X, tmp_path):
