@@ -315,9 +315,9 @@ def warn_of_collapse(network: Network, record: dict) -> None:
 
 def signs_of_collapse(network: Network, record: dict) -> list[str]:
     """What in an epoch's record says that the codes hardly say anything, with the bottleneck's own cure."""
-    signs = (
+    signs = (  # a dictionary wider than what the data span may leave half of it unused and lose nothing
         ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything"),
-        ("dead", record.get("dead", 0) > 0.5, "most units of the code are dead"),
+        ("dead", record.get("dead", 0) > 0.9, "nearly all units of the code are dead"),
         ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used"),
     )
     cure = getattr(network.bottleneck, "cure", "Limit the code less")
