@@ -487,6 +487,12 @@ def test_sparsity_of_a_hidden_layer_does_what_it_says(kind, of):
     assert hidden[1] < 0.5 * hidden[0]
 
 
+def test_the_share_of_active_hidden_units_is_noted():
+    silent = Sparsity(0, "kl", weight=0.0, target=0.999)  # a sigmoid is hardly ever above that
+    model = fit(composed(architecture=Dense((32,), activation="sigmoid"), penalties=[Sparsity(weight=0.0), silent]))
+    assert model.history_[-1]["sparsity_active"] > 0.9 and model.history_[-1]["sparsity_2_active"] < 0.1
+
+
 @pytest.mark.law_of("sparse", "kl_sparse", "topk", "batch_topk", "jumprelu")
 @pytest.mark.parametrize("name", ["sparse", "kl_sparse", "topk", "batch_topk", "jumprelu"])
 def test_unit_norm_keeps_the_decoders_columns_at_length_one(name, after_20_steps):

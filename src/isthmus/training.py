@@ -225,8 +225,12 @@ def train_step(network: Network, players: list[Player], rate: float, batch: Batc
 
 
 def health_of(network: Network) -> dict:
-    """What the epoch's codes were like, where the bottleneck tells."""
-    return network.bottleneck.health() if hasattr(network.bottleneck, "health") else {}
+    """What the epoch's codes were like, where the bottleneck tells, and hidden layers, where a penalty does."""
+    health = dict(network.bottleneck.health()) if hasattr(network.bottleneck, "health") else {}
+    penalties: dict[str, Any] = {name: part for name, part in network.penalties.items() if hasattr(part, "health")}
+    for name, penalty in penalties.items():
+        health |= {f"{name}_{what}": value for what, value in penalty.health().items()}
+    return health
 
 
 def shuffled(run: Run, epoch: int):

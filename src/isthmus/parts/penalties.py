@@ -174,7 +174,8 @@ class Sparsity(Part):
         "l1":  weight * sum_j |h_j|          "kl":  weight * sum_j KL(target || mean of h_j over the batch)
 
     The mean is weighted by the samples' weights. "kl" reads activity as a share and needs a sigmoid there, as of
-    `Dense(activation="sigmoid")`.
+    `Dense(activation="sigmoid")`. `history_` notes the share of the layer's units that a sample activates, as sparsity_active:
+    above the target, or, for "l1", above a hundredth of the largest activity in the batch.
 
     Parameters
     ----------
@@ -187,6 +188,7 @@ class Sparsity(Part):
     Sparsity(layer=0, kind='kl')
     """
 
+    counted: Tensor
     reads_activations = True
     ranges = {
         "layer": whole("(-inf, inf)"),
@@ -201,6 +203,9 @@ class Sparsity(Part):
         self.kind = kind
         self.weight = weight
         self.target = target
+
+    def build(self, code_shape):
+        self.register_buffer("counted", torch.zeros(2), persistent=False)  # shares of active units, samples
 
     def check(self, network) -> None:
         """Refuses a layer that is not there, and an activation whose mean is no share."""
@@ -225,6 +230,19 @@ class Sparsity(Part):
         if self.kind == "l1":
             return self.weight * hidden.abs().sum(1)
         return self.weight * kl_to_share(weighted_mean(hidden, step.batch.sample_weight), self.target).sum()
+
+    @torch.no_grad()
+    def after(self, step: Step) -> None:
+        hidden = step.activations[self.layer].flatten(1).abs()
+        least = self.target if self.kind == "kl" else 0.01 * hidden.max()
+        share = (hidden > least).to(self.counted).mean(1)
+        self.counted += torch.stack([share.sum(), torch.ones_like(share).sum()])
+
+    def health(self) -> dict[str, float]:
+        """The share of the layer's units that a sample activates, over the samples since it was last asked."""
+        active, samples = self.counted.tolist()
+        self.counted.zero_()
+        return {"active": active / max(samples, 1)}
 
 
 # ----------------------------------------------------------------------------------------- the codes as a whole
