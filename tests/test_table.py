@@ -182,19 +182,18 @@ def test_the_loss_of_columns_is_their_likelihood():
     output, values = torch.randn(5, 7), torch.tensor([[0.5, 2.0, -1.0, 1.0]]).expand(5, 4)
     weight = torch.tensor([[1.0, 1.0, 0.0, 1.0]]).expand(5, 4)
     number = -torch.distributions.Normal(output[:, 0], 1.0).log_prob(values[:, 0])
-    category = -torch.distributions.Categorical(logits=output[:, 1:4]).log_prob(values[:, 1])
+    category = -torch.distributions.Categorical(logits=output[:, 2:5]).log_prob(values[:, 1])
     boolean = -torch.distributions.Categorical(logits=output[:, 5:7]).log_prob(values[:, 3])
     torch.testing.assert_close(loss(output, Data(values, weight)), number + category + boolean)
-    expected = torch.stack([output[:, 0], output[:, 1:4].argmax(1), output[:, 4], output[:, 5:7].argmax(1)], 1)
+    expected = torch.stack([output[:, 0], output[:, 2:5].argmax(1), output[:, 1], output[:, 5:7].argmax(1)], 1)
     assert torch.equal(loss.mean(output), expected)
 
 
 def test_a_decoder_begins_with_the_shares_of_the_categories():
     model = fit(learning_rate=1e-12, max_epochs=1, batch_size=COUNT)
     first = model.network_.decode(torch.zeros(1, 4))
-    (place, part), shares = model.network_.loss.categories[0], FRAME["kind"].value_counts().sort_index()
-    assert model.schema_.columns[place] == 3
-    told = first[0, part].softmax(0)
+    shares = FRAME["kind"].value_counts().sort_index()
+    told = model.network_.loss.parts(first)[1][0, :3].softmax(0)  # kind is the first column of categories
     torch.testing.assert_close(told, torch.tensor((shares.to_numpy() + 1.0) / (shares.sum() + 3)).float(), atol=1e-3, rtol=0)
 
 

@@ -169,8 +169,8 @@ class Columns(Loss):
         loss = sum over numbers     (x - mean)^2 / 2 s^2 + log(s) + log(2 pi) / 2
              + sum over categories  -log p_x,   p = softmax of the column's outputs
 
-    s is 1, or learnt, one for each column of numbers, where the bottleneck has a posterior. The outputs are those of the
-    columns one after the other: one for a number, one for every category. The mean of a category is the likeliest one.
+    s is 1, or learnt, one for each column of numbers, where the bottleneck has a posterior. The outputs are one for every
+    number, and after them one for every category of the columns in turn. The mean of a category is the likeliest one.
 
     >>> loss = Columns()
     >>> loss.build(type("schema", (), {"columns": (0, 3)}))
@@ -181,6 +181,10 @@ class Columns(Loss):
     """
 
     numbers: Tensor
+    categories: Tensor
+    order: Tensor
+    first: Tensor
+    owner: Tensor
     log_scale: Any
 
     def build(self, target_schema, posterior=False):
@@ -189,47 +193,63 @@ class Columns(Loss):
             raise ValueError(
                 f"{self!r} is for tables, but a sample is {target_schema.kind}. Use loss='squared', or kind='table'."
             )
-        first, self.categories = 0, []  # of each column of categories: its place among the values, and its outputs
-        numbers = []
-        for place, width in enumerate(columns):
-            if width:
-                self.categories.append((place, slice(first, first + width)))
-            else:
-                numbers.append((place, first))
-            first += max(width, 1)
-        self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.long).reshape(-1, 2).T, persistent=False)
-        self.log_scale = nn.Parameter(torch.zeros(len(numbers))) if posterior and numbers else 0.0
-        self.width = len(columns)
-        return (first,)
+        widths = torch.tensor(columns)
+        outputs = torch.arange(int(widths.clamp_min(1).sum())).split(widths.clamp_min(1).tolist())  # of every column
+        counts = widths[widths > 0]
+        tables = {
+            "numbers": (widths == 0).nonzero().flatten(),
+            "categories": widths.nonzero().flatten(),
+            "order": torch.cat(
+                [part for wanted in (0, 1) for part, width in zip(outputs, columns, strict=True) if (width > 0) == wanted]
+            ),
+            "first": counts.cumsum(0) - counts,  # of each column's categories, after the numbers
+            "owner": torch.arange(len(counts)).repeat_interleave(counts),
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, table, persistent=False)
+        self.widths = counts.tolist()
+        self.log_scale = nn.Parameter(torch.zeros(len(self.numbers))) if posterior and len(self.numbers) else 0.0
+        return (len(self.order),)
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
         return self.cells(output, target).sum(1)
 
     def cells(self, output: Tensor, target: Data) -> Tensor:
         """Nats of every cell, (batch, numbers that cells become)."""
-        nats = torch.zeros_like(target.values)
-        places, outputs = self.numbers
+        means, scores = self.parts(output)
         precision = (-2 * self.log_scale).exp() if isinstance(self.log_scale, Tensor) else 1.0
-        squares = (output[:, outputs] - target.values[:, places]).square()
-        nats = nats.index_copy(1, places, 0.5 * precision * squares + self.log_scale + 0.5 * math.log(2 * math.pi))
-        for place, part in self.categories:
-            wanted = target.values[:, place].long()
-            nats[:, place] = F.cross_entropy(output[:, part], wanted, reduction="none")
+        squares = (means - target.values[:, self.numbers]).square()
+        nats = torch.zeros_like(target.values)
+        nats = nats.index_copy(1, self.numbers, 0.5 * precision * squares + self.log_scale + 0.5 * math.log(2 * math.pi))
+        if self.widths:
+            nats = nats.index_copy(1, self.categories, self.surprise(scores, target.values[:, self.categories].long()))
         return nats if target.weight is None else nats * target.weight
 
+    def parts(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The means of the numbers, and the scores of all categories."""
+        return output[:, : len(self.numbers)], output[:, len(self.numbers) :]
+
+    def surprise(self, scores: Tensor, wanted: Tensor) -> Tensor:
+        """-log softmax of the wanted category of every column, (batch, columns): all columns at once, which is several times
+        as fast as one after the other."""
+        top = torch.stack([part.amax(1) for part in scores.detach().split(self.widths, 1)], 1)
+        shifted = scores - top[:, self.owner]
+        total = torch.zeros_like(top).index_add(1, self.owner, shifted.exp())
+        return total.log() - shifted.gather(1, self.first + wanted)
+
     def mean(self, output: Tensor) -> Tensor:
-        values = output.new_empty(len(output), self.width)
-        places, outputs = self.numbers
-        values[:, places] = output[:, outputs]
-        for place, part in self.categories:
-            values[:, place] = output[:, part].argmax(1).to(output)
+        means, scores = self.parts(output)
+        values = output.new_empty(len(output), len(self.numbers) + len(self.widths))
+        values[:, self.numbers] = means
+        if self.widths:
+            likeliest = torch.stack([part.argmax(1) for part in scores.split(self.widths, 1)], 1)
+            values[:, self.categories] = likeliest.to(output)
         return values
 
     def start(self, values: Tensor) -> Tensor:
-        values = values.clone()
-        for _, part in self.categories:
-            values[part] = values[part].log()
-        return values
+        """From the means of numbers and the shares of categories, in the order of the columns."""
+        means, shares = self.parts(values[self.order][None])
+        return torch.cat([means, shares.log()], 1)[0]
 
 
 class SSIM(Loss):
