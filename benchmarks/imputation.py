@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
-from isthmus import Autoencoder
+from isthmus import Autoencoder, Training
 from isthmus.parts import Mask
 
 from .data import checksum, file
@@ -27,7 +27,7 @@ REMOVED = 0.2
 NEIGHBOURS = 5_000  # rows that k nearest neighbours may look among
 OURS = {
     "adult": {"n_components": 14, "max_epochs": 60, "corruption": Mask(0.4)},
-    "penguins": {"n_components": 4, "max_epochs": 200},
+    "penguins": {"n_components": 4, "max_epochs": 200, "corruption": Mask(0.4), "training": Training(weight_decay=0.1)},
 }
 ADULT = [
     "age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship", "race", "sex",
