@@ -98,6 +98,15 @@ def test_every_preset_has_a_law_of_its_own(name):
     assert variants.laws_of(variants.TESTS).get(name)
 
 
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_every_preset_has_a_fact_that_was_measured(name, logs):
+    """Whether it meets its goal or not: what counts is that there is a number, beside a baseline."""
+    from benchmarks import variants
+
+    measured = variants.COLUMNS.index("measured")
+    assert any(fact[measured] != "–" for fact in variants.facts_of(logs).get(name, []))
+
+
 def test_laws_are_marked_with_names_of_presets():
     from benchmarks import variants
 
