@@ -8,7 +8,7 @@ import torch
 from isthmus import Autoencoder, load, presets
 from isthmus.cli import main
 from isthmus.data import read_path
-from isthmus.parts import Columns, Data, Drop, Mask, Noise, Random, Swap
+from isthmus.parts import Columns, Data, Drop, JumpReLU, Mask, Noise, Random, Swap, TopK
 
 RANDOM = np.random.default_rng(0)
 COUNT = 120
@@ -218,6 +218,12 @@ def test_variants_learn_tables(preset):
     model = preset(4, max_epochs=2, random_state=0, **settings).fit(FRAME)
     assert model.reconstruct(FRAME).dtypes.equals(TYPES)
     assert np.isfinite(model.score(FRAME))
+
+
+@pytest.mark.parametrize("bottleneck", [TopK(2), JumpReLU(10.0, l0=2, threshold=0.3)], ids=repr)
+def test_dead_units_are_offered_what_is_left_of_cells_too(bottleneck):
+    model = fit(n_components=100, bottleneck=bottleneck, max_epochs=40)
+    assert np.isfinite(model.history_[-1]["loss"]) and model.reconstruct(FRAME).dtypes.equals(TYPES)
 
 
 # ----------------------------------------------------------------------------------------------------- bad input

@@ -79,14 +79,18 @@ class Layout:
     def config(self) -> dict:
         return asdict(self)
 
-    def frame(self, values: Mapping[str, Any], index=None) -> Any:
-        """A frame of the library, from the cells of each column by name; `index` is that of a pandas frame."""
+    def frame(self, values: Mapping[str, Any], like=None) -> Any:
+        """A frame of the library, from the cells of each column by name; whole numbers are rounded.
+
+        It has the index of `like` where that has one of its length.
+        """
         library = imported(self.library)
-        series = [self._series(cells, values[cells.name], library) for cells in self.columns]
+        series = [self._series(cells, rounded(values[cells.name], cells), library) for cells in self.columns]
         frame = series[0].to_frame().with_columns(*series[1:]).to_native()
         if self.library == "pandas":
             frame = frame.astype({cells.name: cells.native for cells in self.columns if cells.dtype != "Enum"})
-            frame.index = frame.index if index is None else index
+            index = getattr(like, "index", None)
+            frame.index = frame.index if index is None or len(index) != len(frame) else index
         return recast(frame, self.columns, library) if self.library == "pyarrow" else frame
 
     def _series(self, cells: Cells, values, library: ModuleType) -> nw.Series:
@@ -96,15 +100,9 @@ class Layout:
         naive = nw.new_series(cells.name, values, nw.Datetime(dtype.time_unit), backend=library)
         return naive.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
 
-    def whole(self, name: str) -> bool:
-        """Whether a column's cells are whole numbers."""
-        return next(cells.dtype for cells in self.columns if cells.name == name).lstrip("U").startswith("Int")
-
-    def numbers(self, values: np.ndarray, index=None) -> Any:
-        """A frame from (n, columns) numbers; those of whole-number columns are rounded."""
-        return self.frame(
-            {c.name: rounded(values[:, i], c) if self.whole(c.name) else values[:, i] for i, c in enumerate(self.columns)}, index
-        )
+    def numbers(self, values: np.ndarray, like=None) -> Any:
+        """A frame from (n, columns) numbers."""
+        return self.frame({cells.name: values[:, place] for place, cells in enumerate(self.columns)}, like)
 
 
 def recast(table, columns: list[Cells], library: Any):
@@ -126,8 +124,10 @@ def layout_of(X) -> Layout | None:
     return Layout.of(frame)
 
 
-def rounded(values: np.ndarray, cells: Cells) -> np.ndarray:
-    """The nearest whole numbers that the column's type can hold."""
+def rounded(values: Any, cells: Cells) -> Any:
+    """The nearest that the column's type can hold, where its cells are whole numbers; other cells as they are."""
+    if not cells.dtype.lstrip("U").startswith("Int"):
+        return values
     limits = np.iinfo(cells.dtype.lower())
     return np.clip(np.round(values), limits.min, limits.max).astype(cells.dtype.lower())
 

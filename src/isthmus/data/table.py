@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..records import Data
-from .frames import Layout, frame_of, layout_of, rounded
+from .frames import Layout, frame_of, layout_of
 from .schema import Rows, Schema
 
 MOST_CATEGORIES = 1000  # of one column; more of them name things, one by one, which no other column can tell
@@ -225,13 +225,10 @@ class Table(Schema):
         if self.layout is None:
             return np.stack(list(cells.values()), 1)
         for cell, kind in zip(self.cells, self.layout.columns, strict=True):
-            if cell.role == "number" and self.layout.whole(cell.name):
-                cells[cell.name] = rounded(cells[cell.name], kind)
-            elif cell.role == "date":
+            if cell.role == "date":
                 unit = kind.arguments.get("time_unit", "D")
                 cells[cell.name] = np.round(cells[cell.name]).astype("datetime64[s]").astype(f"datetime64[{unit}]")
-        index = getattr(like, "index", None)
-        return self.layout.frame(cells, index if index is not None and len(index) == len(next(iter(cells.values()))) else None)
+        return self.layout.frame(cells, like)
 
     def fill(self, X, rebuilt) -> Any:
         """`X` with its missing cells, and no others, taken from `rebuilt`."""

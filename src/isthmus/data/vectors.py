@@ -65,10 +65,7 @@ class Vectors(Schema):
     def give_back(self, values, like):
         if self.layout is None:
             return super().give_back(values, like)
-        index = getattr(like, "index", None)
-        return self.layout.numbers(
-            values.detach().cpu().numpy(), index if index is not None and len(index) == len(values) else None
-        )
+        return self.layout.numbers(values.detach().cpu().numpy(), like)
 
     def config(self):
         return super().config() | ({} if self.layout is None else {"layout": self.layout.config()})

@@ -79,15 +79,19 @@ class SparseBottleneck(Part):
         return self.idle >= self.dead_after
 
     def left_to_dead(self, step: Step, spare: int) -> Tensor:
-        """(batch,) nats: how badly the `spare` most excited dead units rebuild what the others left."""
+        """(batch,) how badly the `spare` most excited dead units rebuild what the others left.
+
+        What is left is the loss's slope at the output, turned round: of `Squared` the residual itself, of a probability what it
+        lacks, and nothing where a value is not there.
+        """
         dead = self.dead
         if not dead.any():
             return step.code.z.new_zeros(len(step.code.z))
         before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
         offered = keep_largest(torch.where(dead, before, -torch.inf).flatten(1), min(spare, dead.numel())).view_as(before)
         offered = torch.where(dead, offered, 0.0)  # where fewer are dead, the living were among the largest
-        network, target = step.network, step.batch.target.values
-        residual = (target - network.mean(step.output)).detach()
+        network, output = step.network, step.output.detach().requires_grad_()
+        residual = -torch.autograd.grad(network.loss(output, step.batch.target).sum(), output)[0]
         rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(torch.zeros_like(offered)))
         return 0.5 * (residual - rebuilt).square().flatten(1).sum(1)
 
@@ -165,7 +169,7 @@ class TopK(SparseBottleneck):
     Units that are dead are offered what is left over: the loss has a further term, in which the `spare` most excited of them
     are to rebuild the residual (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", appendix A.2):
 
-        auxiliary = weight * |residual - (decode(z_dead) - decode(0))|^2 / 2
+        auxiliary = weight * |residual - (decode(z_dead) - decode(0))|^2 / 2,   residual = - d loss / d output
 
     Parameters
     ----------
