@@ -16,7 +16,7 @@ from torch import nn
 from isthmus import Autoencoder, Training
 from isthmus.defaults import batch_size
 from isthmus.parts import Modules
-from isthmus.parts.architectures import activation_of
+from isthmus.parts.layers import activation_of
 
 from .data import MissingData, checksum, split
 from .measures import pca_error, squared_error

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from isthmus import Autoencoder
 from isthmus.parts import Code, Conv
-from isthmus.parts.architectures import pool, unpool, upsample
+from isthmus.parts.convolution import pool, unpool, upsample
 
 SPACES = [(8,), (7,), (1,), (6, 4), (7, 5), (1, 3), (28, 27), (33, 17), (4, 4, 4), (5, 3, 7)]
 WAYS = [("stride", "transpose"), ("stride", "upsample"), ("pool", "transpose"), ("pool", "upsample"), ("pool", "unpool")]

@@ -8,8 +8,8 @@ from isthmus.parts import Noise
 RULES = {
     "a target within [0, 1]": (defaults.loss(0.0, 1.0), "bernoulli"),
     "a target beyond [0, 1]": (defaults.loss(0.0, 1.01), "squared"),
-    "pictures": (defaults.architecture(2), "conv"),
-    "vectors": (defaults.architecture(0), "dense"),
+    "pictures": (defaults.architecture("images"), "conv"),
+    "vectors": (defaults.architecture("vectors"), "dense"),
     "the smallest code": (defaults.n_components(2), 1),
     "a code of a few columns": (defaults.n_components(15), 2),
     "a code of a tenth": (defaults.n_components(64), 6),

@@ -204,7 +204,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
         given = self.architecture
         choices = Choices(
-            architecture=defaults.architecture(self.schema_.axes) if is_auto(given) else given,
+            architecture=defaults.architecture(self.schema_.kind) if is_auto(given) else given,
             bottleneck=self.bottleneck,
             corruption=self.corruption_,
             loss=self.loss_,
@@ -221,7 +221,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
         self.network_ = network.to(self.device_, self.dtype_).eval()
         self.code_shape_ = network.code_shape
-        self.n_components_ = self._n_features_out = math.prod(network.code_shape)
+        whole = None not in network.code_shape
+        self.n_components_ = self._n_features_out = math.prod(network.code_shape) if whole else None
         self.block_ = block_size(network)
 
     def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
@@ -253,7 +254,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
         elif reset:  # a path or a tensor has no names, and images have no columns
-            self.n_features_in_ = math.prod(self.schema_.shape)
+            self.n_features_in_ = self.schema_.size
 
     def _held_out(self, validation):
         """What to validate on: the share of X to split off, rows of their own, or None."""
@@ -300,7 +301,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return None if self.n_components is None else int(self.n_components)
         wide = getattr(part_of(self.bottleneck, BOTTLENECKS, "bottleneck"), "wide", False)
         found = defaults.n_components(self.schema_.size, wide)
-        return found if wide else min(found, max(1, math.prod(self.schema_.shape) - 1))  # no code as wide as a table's row
+        return found if wide or self.schema_.columns is None else min(found, max(1, len(self.schema_.columns) - 1))
 
     def _start(self, samples: Samples) -> None:
         """First weights: Xavier, and a decoder that answers with the mean sample whatever the code."""
@@ -333,6 +334,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def transform(self, X, condition=None):
         """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
         rows = self._rows(X)
+        if None in self.code_shape_:
+            raise ValueError(
+                f"This model's codes have shape {self.code_shape_} and differ in size as the samples do, so they fill no table. "
+                "Use encode(X), which gives a list, or fit with n_components=32, say."
+            )
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
         return given_back(codes.flatten(1).to(precision_of(rows.values)), X)
 
@@ -349,7 +355,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         def rebuilt(*block):
             code = self._encoded(*block)
-            return self._written(self.network_.mean(self.network_.decode(code)), precision_of(rows.values))
+            return self._written(self.network_.decode(code), precision_of(rows.values), code.length)
 
         return self.target_schema_.give_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
 
@@ -468,9 +474,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         A tensor comes back on its device and carries gradients; anything else gives an array.
         """
-        if not isinstance(X, Tensor) or isinstance(self.schema_, Table):
+        if not isinstance(X, Tensor) or isinstance(self.schema_, Table) or self.schema_.varies:
             rows = self._rows(X)
-            codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
+            codes = in_blocks(self._natural_code, self.block_, rows, *self._told(condition, len(rows)))
+            if isinstance(codes, list):
+                return [given_back(code.to(precision_of(rows.values)), None) for code in codes]
             return given_back(codes.to(precision_of(rows.values)), X)
         self._need("encoder")
         self.schema_.check_shape(X)
@@ -536,6 +544,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _code(self, data: Data, condition: Tensor | None = None) -> Tensor:
         return self._encoded(data, condition).z
 
+    def _natural_code(self, data: Data, condition: Tensor | None = None) -> Tensor | list[Tensor]:
+        """Codes in their natural shape; a list, without the padding, where they differ in size."""
+        code = self._encoded(data, condition)
+        if None not in self.code_shape_:
+            return code.z
+        kept = code.extra.get("length")
+        return list(code.z) if kept is None else [one[:end] for one, end in zip(code.z, kept.tolist(), strict=True)]
+
     def _told(self, condition, count: int) -> list[Ready]:
         """Rows of the condition, in a list: none where the model knows no condition."""
         if self.condition_ is None:
@@ -575,13 +591,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         rows = Ready(codes).to(self.dtype_, self.device_)
 
         def decoded(block, told=None):
-            return self._written(self.network_.mean(self.network_.decode(Code(block, condition=told))), precision)
+            return self._written(self.network_.decode(Code(block, condition=told)), precision)
 
         return self.target_schema_.give_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
 
-    def _written(self, mean: Tensor, precision: torch.dtype) -> Tensor:
-        """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded."""
-        return self.target_schema_.write(mean.to(precision))
+    def _written(self, output: Tensor, precision: torch.dtype, length: Tensor | None = None) -> Tensor | list[Tensor]:
+        """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded.
+
+        Where sizes vary, a list of samples: as long as `length` says, or else as the decoder does.
+        """
+        written = self.target_schema_.write(self.network_.mean(output).to(precision))
+        if not self.target_schema_.varies:
+            return written
+        if length is None and hasattr(self.network_.loss, "lengths"):
+            length = self.network_.loss.lengths(output)
+        return list(written) if length is None else [one[:end] for one, end in zip(written, length.tolist(), strict=True)]
 
     def __sklearn_clone__(self):
         fresh = super().__sklearn_clone__()

@@ -28,9 +28,9 @@ def loss(low: float, high: float, columns: tuple | None = None) -> str:
     return "bernoulli" if low >= 0 and high <= 1 else "squared"
 
 
-def architecture(axes: int) -> str:
-    """Convolutional where a sample has axes of space, else dense."""
-    return "conv" if axes else "dense"
+def architecture(kind: str) -> str:
+    """Convolutional for pictures, recurrent for sequences, else dense."""
+    return {"images": "conv", "sequences": "recurrent"}.get(kind, "dense")
 
 
 def n_components(size: int, wide: bool = False) -> int:

@@ -2,18 +2,34 @@
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .objective import OBJECTIVES, ImportanceWeighted
-from .parts import ARCHITECTURES, BOTTLENECKS, CORRUPTIONS, LOSSES, PENALTIES, PRIORS, Code, Custom, Data, Modules, Part, part_of
-from .parts.architectures import ACTIVATIONS
+from .parts import (
+    ARCHITECTURES,
+    BOTTLENECKS,
+    CORRUPTIONS,
+    LOSSES,
+    PENALTIES,
+    PRIORS,
+    Code,
+    Custom,
+    Data,
+    Ended,
+    Modules,
+    Part,
+    part_of,
+)
 from .parts.gaussian import log_normal
-from .parts.layers import Bypass
+from .parts.layers import ACTIVATIONS, Bypass
 from .parts.random import Random
+
+_WIDTH_OF_TOKENS = 64  # of the vector that a token becomes
+_EXAMPLE_STEPS = 64  # along every axis whose length varies, where a network is tried out
 
 
 @dataclass
@@ -33,7 +49,7 @@ class Inlet(nn.Module):
     """Turns a sample's values into the floats that an architecture reads.
 
     A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
-    missing cell is zeros. A condition becomes further channels.
+    missing cell is zeros. A token becomes a vector that is learnt. A condition becomes further channels.
     """
 
     numbers: Tensor
@@ -44,7 +60,8 @@ class Inlet(nn.Module):
         super().__init__()
         self.condition = condition
         self.columns = schema.columns
-        *space, channels = schema.shape
+        *space, channels = (*schema.shape, _WIDTH_OF_TOKENS) if schema.tokens else schema.shape
+        self.embed = nn.Embedding(schema.tokens, channels) if schema.tokens else None
         if self.columns is not None:
             widths = torch.tensor(self.columns)
             self.register_buffer("numbers", (widths == 0).nonzero().flatten(), persistent=False)
@@ -56,6 +73,9 @@ class Inlet(nn.Module):
 
     def forward(self, data: Data) -> Tensor:
         values = data.values if self.columns is None else self.floats(data)
+        if self.embed is not None:
+            values = self.embed(data.values)
+            values = values if data.weight is None else values * data.weight[..., None]
         if not self.condition:
             return values
         assert data.condition is not None
@@ -81,16 +101,17 @@ class Network(nn.Module):
     def __init__(self, choices: Choices, schema, target_schema, n_components: int | None, condition: int = 0):
         super().__init__()
         self.inlet = Inlet(schema, condition)
-        self.sample_shape = tuple(schema.shape)
+        self.schema, self.target_schema = schema, target_schema
         self.condition = condition  # numbers that encoder and decoder are told besides
         self.corruption = nn.ModuleList(built_corruptions(choices.corruption, schema))
         self.architecture = part_of(choices.architecture, ARCHITECTURES, "architecture")
         self.bottleneck = part_of(choices.bottleneck, BOTTLENECKS, "bottleneck")
-        self.loss = loss_part(choices.loss)
+        self.loss = ended(loss_part(choices.loss), target_schema)
         self.penalties = nn.ModuleDict(built_penalties(choices.penalties))
         self.objective = part_of(choices.objective, OBJECTIVES, "objective")
         self.prior = part_of(choices.prior, PRIORS, "prior") if choices.prior is not None else None
 
+        check_sizes(self.architecture, schema, target_schema)
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
         self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
         output_shape = self.loss.build(target_schema, getattr(self.bottleneck, "posterior", False))
@@ -105,13 +126,19 @@ class Network(nn.Module):
 
     def check_room(self, size: int, deliberate: bool) -> None:
         """Refuses a network that can copy: a code as large as the input, with nothing else that limits it on purpose."""
-        room = math.prod(self.code_shape)
+        room = math.prod(self.code_shape) if None not in self.code_shape else self._room_of(size)
         if room >= size and not (deliberate or getattr(self.bottleneck, "limits", True)):
             raise ValueError(
                 f"A code of {room} numbers (shape {self.code_shape}) for samples of {size} (n_features={size}) can copy them "
                 f"and learns nothing. Set n_components below {size}, make the code map smaller (fewer channels), or limit the "
                 "code otherwise, for instance with corruption='noise'."
             )
+
+    @torch.no_grad()
+    def _room_of(self, size: int) -> int:
+        """Numbers in a code that grows with its sample, of a sample of `size` numbers."""
+        example = self.example()
+        return round(self.encode(example).z[0].numel() / example.values[0].numel() * size)
 
     def corrupt(self, data: Data, random: Random) -> Data:
         for place, corruption in enumerate(self.corruption):
@@ -121,10 +148,19 @@ class Network(nn.Module):
     def encode(self, data: Data, random: Random | None = None) -> Code:
         """`random=None` gives the deterministic code."""
         dropout = None if random is None else random.stream("encoder")
-        hidden, side, length = self.architecture.encode(self.inlet(data), data.length, dropout)
+        hidden, side, kept = self.architecture.encode(self.inlet(data), data.length, dropout)
         code = self.bottleneck(self._readable(hidden), random)
-        code.side, code.length, code.condition = side, length, data.condition
+        code.side, code.condition = side, data.condition
+        if kept is not None:
+            code.extra["length"] = kept  # valid steps of a code that is a sequence itself
+        if self.schema.varies and self.target_schema is self.schema and self.schema.keeps_length:
+            code.size, code.length = tuple(data.values.shape[1 : 1 + self.schema.axes]), data.length
         return code
+
+    def towards(self, code: Code, target: Data) -> Code:
+        """The code, with the sizes of what must come out, and, for a decoder under teacher forcing, with that itself."""
+        size = tuple(target.values.shape[1 : 1 + self.target_schema.axes]) if self.target_schema.varies else None
+        return replace(code, size=size, length=target.length, target=target.values)
 
     def _readable(self, hidden):
         """What the architecture gives (or its shape), without the source beside it where the bottleneck reads none."""
@@ -133,6 +169,8 @@ class Network(nn.Module):
 
     def decode(self, code: Code | Tensor, random: Random | None = None) -> Tensor:
         code = code if isinstance(code, Code) else Code(code)
+        if code.size is None and self.target_schema.longest is not None:  # nothing says how long it is: room for the longest
+            code = replace(code, size=tuple(self.target_schema.padded([self.target_schema.longest])))
         if self.condition:
             assert code.condition is not None
             code = code.at(torch.cat([code.z.flatten(1), code.condition], 1))
@@ -152,10 +190,18 @@ class Network(nn.Module):
     @torch.no_grad()
     def hidden_layers(self) -> list[nn.Module]:
         """The activation of every hidden layer of the encoder, first to last, found by running two samples of zeros."""
-        example = next(self.architecture.parameters(), torch.zeros(0))
         with self.noting_activations(lambda act, output: act) as layers:
-            self.architecture.encode(example.new_zeros(2, *self.inlet.shape))
+            self.encode(self.example())
         return layers
+
+    def example(self) -> Data:
+        """Two samples of zeros."""
+        some = next(self.parameters(), torch.zeros(0))
+        shape = [_EXAMPLE_STEPS if length is None else length for length in self.schema.shape]
+        values = some.new_zeros(2, *shape, dtype=torch.int64 if self.schema.tokens else some.dtype)
+        condition = some.new_zeros(2, self.condition) if self.condition else None
+        length = some.new_full((2,), _EXAMPLE_STEPS, dtype=torch.int64) if self.schema.longest is not None else None
+        return Data(values, length=length, condition=condition)
 
     @contextmanager
     def noting_activations(self, noted_as=lambda act, output: output):
@@ -183,7 +229,7 @@ class Network(nn.Module):
 
     def nats(self, source: Data, target: Data, condition: Tensor | None = None) -> Tensor:
         """The loss of each sample at its deterministic code, without corruption."""
-        return self.loss(self.decode(self.encode(source.told(condition))), target)
+        return self.loss(self.decode(self.towards(self.encode(source.told(condition)), target)), target)
 
     def forward(self, data: Data) -> Tensor:
         return self.mean(self.decode(self.encode(data)))
@@ -192,6 +238,21 @@ class Network(nn.Module):
 def loss_part(loss):
     """The loss, ready to be built; any function or module of two tensors will do."""
     return Custom(loss) if callable(loss) and not isinstance(loss, Part | type) else part_of(loss, LOSSES, "loss")
+
+
+def ended(loss, target_schema):
+    """The loss; where sequences differ in length and do not hold their own end, each step says besides whether it is the last."""
+    return Ended(loss) if target_schema.longest is not None and not target_schema.tokens else loss
+
+
+def check_sizes(architecture, schema, target_schema) -> None:
+    """Refuses samples of different sizes where the architecture asks for one."""
+    if (schema.varies or target_schema.varies) and not architecture.sizes_vary:
+        able = " or ".join(repr(name) for name, part in ARCHITECTURES.items() if part.sizes_vary)
+        raise ValueError(
+            f"{architecture!r} reads samples of one size, but these differ in size. Choose architecture={able}, or bring the "
+            "samples to one size."
+        )
 
 
 def check_combination(network: Network) -> None:
@@ -264,37 +325,61 @@ def initialise(network: Network, seed: int) -> None:
 
 def block_size(network: Network) -> int:
     """Rows of the fixed blocks that data runs in: as many as keep the widest layer below 16 MB, from 16 to 1024."""
-    widest = max([math.prod(network.inlet.shape), *(math.prod(layer["output"]) for layer in layers_of(network))])
+    inlet = (length or _EXAMPLE_STEPS for length in network.inlet.shape)
+    widest = max([math.prod(inlet), *(math.prod(layer["output"]) for layer in layers_of(network))])
     return 2 ** max(4, min(10, int(math.log2(2**22 / widest))))
 
 
 @torch.no_grad()
-def in_blocks(function, size: int, *rows) -> Tensor:
+def in_blocks(function, size: int, *rows) -> Any:
     """`function` of all rows, (n, ...) on the CPU, run in full blocks of one fixed size.
 
     The order in which a matrix product adds up depends on the product's size, so the same sample can give other last bits
-    in a batch of another size. With one size for all, a sample's code does not depend on the company it came in.
+    in a batch of another size. With one size for all, a sample's code does not depend on the company it came in. Samples of
+    different sizes run in blocks of their group. Where `function` returns a list, one tensor a sample, so is the result.
     """
     count = len(rows[0])
     if any(len(r) != count for r in rows):
         raise ValueError(f"There are {count} samples, but {len(rows[-1])} targets: one for each is expected.")
-    result = torch.empty(0)
+    groups = next((r.groups for r in rows if getattr(r, "groups", None) is not None), None)
+    if groups is not None:
+        return in_groups(function, size, groups, *rows)
+    result: Any = torch.empty(0)
     for start in range(0, count, size):
         stop = min(start + size, count)
         part = function(*(padded(r.block(start, stop), size) for r in rows))[: stop - start]
+        if isinstance(part, list):
+            result = [] if start == 0 else result
+            result += [each.cpu() for each in part]
+            continue
         if start == 0:
             result = torch.empty((count, *part.shape[1:]), dtype=part.dtype)
         result[start:stop] = part
     return result
 
 
+def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:
+    """`in_blocks` of samples whose sizes differ; the longer they are padded, the fewer to a block."""
+    results: list[Tensor] = [torch.empty(0)] * len(rows[0])
+    one_shape = True
+    for group in groups:
+        steps = math.prod(next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist())
+        several = max(1, min(size, size * _EXAMPLE_STEPS // steps))
+        for index in group.split(several):
+            parts = function(*(padded(r.take(index), several) for r in rows))
+            one_shape = one_shape and isinstance(parts, Tensor)
+            for place, part in zip(index.tolist(), parts, strict=False):  # those behind only fill the block
+                results[place] = part.cpu()
+    return torch.stack(results) if one_shape and len({part.shape for part in results}) == 1 else results
+
+
 def padded(block: Data | Tensor, size: int) -> Any:
-    """The block with rows of zeros behind it, up to `size` rows."""
+    """The block with its last row repeated behind it, up to `size` rows."""
     if len(block) == size:
         return block
     if isinstance(block, Data):
         return block.each(lambda tensor: padded(tensor, size))
-    return torch.cat([block, block.new_zeros(size - len(block), *block.shape[1:])])
+    return torch.cat([block, block[-1:].expand(size - len(block), *block.shape[1:])])
 
 
 # -------------------------------------------------------------------------------------------------- looking
@@ -319,11 +404,9 @@ def layers_of(network: Network) -> list[dict]:
 
     leaves = [m for m in network.modules() if not list(m.children()) and not isinstance(m, Inlet | nn.Identity)]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
-    example = next(network.parameters(), torch.zeros(0))
     try:
         with torch.no_grad():
-            values = example.new_zeros(2, *network.sample_shape)
-            network(Data(values, condition=example.new_zeros(2, network.condition) if network.condition else None))
+            network(network.example())
     finally:
         for hook in hooks:
             hook.remove()

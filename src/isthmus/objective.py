@@ -79,8 +79,7 @@ def log_weight(step: Step, random=None) -> torch.Tensor:
         z, loss = step.code.z, step.loss
     else:
         z = step.network.bottleneck.draw(step.code, random)
-        output = step.network.decode(step.code.at(z), step.random.stream("decoder"))
-        loss = step.network.loss(output, step.batch.target)
+        loss = step.network.loss(step.decoded(z), step.batch.target)
     return step.network.log_prior(z) - step.network.bottleneck.log_posterior(step.code, z) - loss
 
 

@@ -153,7 +153,7 @@ class Run:
 def train(network: Network, run: Run) -> list[dict]:
     """Trains `network` in place and returns the history, a dict an epoch; the weights of the best epoch stay."""
     players = players_of(network, run)
-    steps = run.max_epochs * -(-len(run.samples.source) // run.batch_size)
+    steps = run.max_epochs * run.samples.source.steps(run.batch_size)
     step, history, best = 0, [], Best(network, run.patience)
     network.train()
     with Progress(run) as progress, flushed_denormals(), own_randomness(run.seed):
@@ -236,8 +236,8 @@ def health_of(network: Network) -> dict:
 def shuffled(run: Run, epoch: int):
     """Index tensors of the epoch's batches: every sample once, in an order that depends on seed and epoch alone."""
     generator = torch.Generator().manual_seed(key_of(run.seed, "order", epoch) >> 1)
-    order = torch.randperm(len(run.samples.source), generator=generator)
-    return order.to(run.samples.source.device).split(run.batch_size)
+    for index in run.samples.source.order(generator, run.batch_size):
+        yield index.to(run.samples.source.device)
 
 
 def batch_of(samples: Samples, index: Tensor) -> Batch:

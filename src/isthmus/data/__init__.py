@@ -11,12 +11,13 @@ from .csv_files import read_csv, read_parquet
 from .frames import frame_of, is_complete, layout_of
 from .images import SUFFIXES, Images, read_folder, read_picture
 from .schema import Rows, Schema
+from .sequences import Sequences
 from .table import Table
 from .vectors import Vectors
 
-KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": Images}
+KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": Images, "sequences": Sequences}
 
-__all__ = ["KINDS", "Images", "Rows", "Schema", "Table", "Vectors", "kind_of", "layout_of", "open_data", "read_path"]
+__all__ = ["KINDS", "Images", "Rows", "Schema", "Sequences", "Table", "Vectors", "kind_of", "layout_of", "open_data", "read_path"]
 
 
 def open_data(X, kind: str = "auto"):
@@ -43,7 +44,8 @@ def kind_of(X) -> str:
         return "images"
     raise ValueError(
         f"X has shape {shape} and dtype {X.dtype}, which could be more than one kind of data. Say which: kind='images' for "
-        "pictures (n, height, width[, channels]), or flatten the samples to (n, columns)."
+        "pictures (n, height, width[, channels]), kind='sequences' for (n, steps, channels), or flatten the samples to (n, "
+        "columns)."
     )
 
 

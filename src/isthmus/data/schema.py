@@ -1,10 +1,12 @@
 """A schema says what one sample is and turns samples into the tensors a network reads, and back.
 
 It is learnt in `fit` and stored in the model: what was scaled on the way in is unscaled on the way out. Parts read its
-`kind`, `shape` (channels last) and `axes` (how many leading axes of the shape are space); the rest is for this folder.
+`kind`, `shape` (channels last; None for an axis whose length varies), `axes` (how many leading axes of the shape are space or
+time), `columns` and `tokens`; the rest is for this folder.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +31,10 @@ class Schema:
     kind = ""
     axes = 0
     columns: tuple[int, ...] | None = None  # None: every value is a number, and there
+    tokens = 0  # or: every value is one of so many
+    keeps_length = True  # a reconstruction is as long as its sample; otherwise as long as the decoder says
+    longest: int | None = None  # steps of the longest sample that was learnt from, where lengths vary
+    typical: tuple[int, ...] = ()  # the mean of the axes that vary
     statistics: "Statistics | None" = None
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
@@ -69,8 +75,17 @@ class Schema:
 
     @property
     def size(self) -> int:
-        """Numbers in a sample."""
-        return math.prod(self.shape)
+        """Numbers in a sample; where sizes vary, in one of the mean size."""
+        return math.prod(self.shape) if not self.varies else math.prod(self.typical) * math.prod(self.shape[len(self.typical) :])
+
+    @property
+    def varies(self) -> bool:
+        """Whether samples differ in size."""
+        return None in self.shape
+
+    def padded(self, size: list[int]) -> list[int]:
+        """The size that a sample of `size` is padded to."""
+        return size
 
     def give_back(self, values: Tensor, like):
         """Written values in the container that `like` came in."""
@@ -79,6 +94,10 @@ class Schema:
     def data(self, values: Tensor) -> Data:
         """Values as `Rows` holds them, as the record that a network reads."""
         return Data(values)
+
+    def data_of_size(self, values: Tensor, there: Tensor, sizes: Tensor) -> Data:
+        """The same of padded samples; `there` is 0 in the padding, `sizes` (n, axes) are the samples' own."""
+        return Data(values, there, sizes[:, 0])
 
     def check_shape(self, X) -> None:
         raise NotImplementedError
@@ -182,6 +201,11 @@ class Rows:
     device, and scales floats once and for all.
     """
 
+    @property
+    def groups(self) -> list[Tensor] | None:
+        """The samples that are padded to one size, where sizes differ, as index tensors."""
+        return None
+
     def __init__(self, schema: Schema, values, dtype=torch.float32, device="cpu", ready=False):
         self.schema, self.values = schema, values
         self.dtype, self.device, self.ready = dtype, device, ready
@@ -219,6 +243,14 @@ class Rows:
         part = self.values[start:stop]
         values = torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part)
         return self._finish(values if self.ready else refuse_non_finite(values, start))
+
+    def order(self, generator: torch.Generator, batch_size: int) -> Iterable[Tensor]:
+        """Batches of an epoch, as index tensors: every sample once, in an order that depends on the generator alone."""
+        return torch.randperm(len(self), generator=generator).split(batch_size)
+
+    def steps(self, batch_size: int) -> int:
+        """How many batches that are."""
+        return -(-len(self) // batch_size)
 
     def range(self) -> tuple[float, float]:
         """The least and the greatest value, as the network sees them."""

@@ -6,9 +6,10 @@ Every part is one class: hyper-parameters in `__init__`, weights in `build`, the
 given to an estimator is never trained itself: `fit` builds on a copy.
 """
 
-from .architectures import ARCHITECTURES, Conv, Dense, Modules
+from .architectures import ARCHITECTURES, Modules
 from .base import Batch, Code, Data, Part, Step, part_of
 from .bottlenecks import BOTTLENECKS, Plain
+from .convolution import Conv
 from .corruptions import (
     CORRUPTIONS,
     JPEG,
@@ -24,19 +25,21 @@ from .corruptions import (
     Warp,
     Watermark,
 )  # fmt: skip
+from .dense import Dense
 from .gaussian import Gaussian
-from .losses import LOSSES, SSIM, Absolute, Bernoulli, Columns, Custom, Squared
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Columns, Custom, Ended, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
+from .recurrent import Recurrent
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 
 __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM",
     "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Columns",
-    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "FiniteScalar", "Gaussian", "Gray", "Holes",
+    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes",
     "JumpReLU", "KLSparse", "Mask", "Mixture", "Modules", "Noise", "Normal", "Part", "Plain", "Prior", "Random",
-    "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp",
+    "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp",
     "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

@@ -31,13 +31,16 @@ class Code:
 
     `z` (batch, *code_shape); `cost` in nats a sample, (batch,); `side` holds feature maps or pooling
     places that only the decoder reads, and `condition` what it is told; `extra` holds what else a bottleneck has to tell, such
-    as indices.
+    as indices. Where sizes vary, `size` is the padded space of what is to be decoded and `length` (batch,) its valid steps;
+    `target` is what must come out, which a decoder under teacher forcing reads, and None in use.
     """
 
     z: Tensor
     cost: Tensor | None = None
     side: list | None = None
+    size: tuple[int, ...] | None = None
     length: Tensor | None = None
+    target: Tensor | None = None
     condition: Tensor | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -106,6 +109,7 @@ class Part(Parameters, nn.Module):
 
     halves: Mapping[str, tuple[str, ...]] = {"encoder": (), "decoder": ()}
     side_paths: Any = False
+    sizes_vary = False  # of an architecture: whether it reads and writes samples of different sizes
 
     def set_first_weights(self) -> None:
         """Sets the first weights that are wanted otherwise than Xavier's, which are there already. Nothing by default."""
@@ -168,7 +172,12 @@ class Step:
 
     @cached_property
     def output(self) -> Tensor:
-        return self.network.decode(self.code, self.random.stream("decoder"))
+        return self.decoded(self.code.z)
+
+    def decoded(self, z: Tensor) -> Tensor:
+        """What the decoder makes of another code of the same samples."""
+        code = self.network.towards(self.code.at(z), self.batch.target)
+        return self.network.decode(code, self.random.stream("decoder"))
 
     @cached_property
     def cost(self) -> Tensor | None:

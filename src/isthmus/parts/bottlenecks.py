@@ -17,10 +17,9 @@ A bottleneck offers
 import torch
 from torch import nn
 
-from .architectures import ACTIVATIONS, activation_of
 from .base import Code, Part
 from .gaussian import Gaussian
-from .layers import bias_of, dropped, linear_from
+from .layers import ACTIVATIONS, activation_of, bias_of, dropped, linear_from
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .ranges import number, one_of
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK

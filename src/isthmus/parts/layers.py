@@ -8,6 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ACTIVATIONS = {
+    "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softplus": nn.Softplus,
+}  # fmt: skip
+
+
+def activation_of(name: str | None) -> nn.Module:
+    """The activation with that name; None is linear."""
+    return nn.Identity() if name is None else ACTIVATIONS[name]()
+
 
 class Bypass(nn.Module):
     """A linear map of the last hidden activation `h` and, past the hidden layers, of what came in, `x`.

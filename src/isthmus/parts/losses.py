@@ -40,6 +40,8 @@ class Loss(Part):
     def build(self, target_schema, posterior=False):
         if target_schema.columns is not None:
             raise ValueError(f"{self!r} compares numbers, but a table may hold other cells. Use loss='columns'.")
+        if target_schema.tokens:
+            raise ValueError(f"{self!r} compares numbers, but {target_schema.kind} is made of tokens. Use loss='categorical'.")
         return target_schema.shape
 
     def mean(self, output: Tensor) -> Tensor:
@@ -312,6 +314,64 @@ class SSIM(Loss):
         with kornia_needed("SSIM"):
             from kornia.metrics import ssim
         return ssim
+
+
+class Ended(Loss):
+    """Any loss of sequences that differ in length, where each step says besides whether it is the last.
+
+        loss = loss(x, output) - sum_(t < length) log(1 - h_t) - log h_length,   h_t = sigmoid(last number of the output at t)
+
+    A network is given this by itself where lengths vary; `lengths` reads where a decoded sequence ends.
+
+    Parameters
+    ----------
+    loss : Loss; of the steps themselves
+
+    >>> loss, x = Ended(Squared()), torch.zeros(1, 4, 2)
+    >>> loss.build(type("schema", (), {"shape": (None, 2), "columns": None, "tokens": 0}))
+    (None, 3)
+    >>> ends = torch.tensor([-9.0, 9.0, 0.0, 0.0]).view(1, 4, 1)
+    >>> loss.lengths(torch.cat([x, ends], -1))
+    tensor([2])
+    """
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    @property
+    def likelihood(self):  # type: ignore[override]
+        return self.loss.likelihood
+
+    @property
+    def support(self):
+        return self.loss.support
+
+    def build(self, target_schema, posterior=False):
+        *steps, width = self.loss.build(target_schema, posterior)
+        return (*steps, width + 1)
+
+    def set_first_weights(self):
+        self.loss.set_first_weights()
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        assert target.length is not None
+        step = torch.arange(output.shape[1], device=output.device)
+        last = target.length[:, None] - 1
+        ends = F.binary_cross_entropy_with_logits(output[..., -1], (step == last).to(output), reduction="none")
+        return self.loss(output[..., :-1], target) + (ends * (step <= last)).sum(1)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return self.loss.mean(output[..., :-1])
+
+    def lengths(self, output: Tensor) -> Tensor:
+        """(batch,): the step by which it has more likely ended than not; all steps where that never comes."""
+        goes_on = F.logsigmoid(-output[..., -1]).cumsum(1)
+        return 1 + (goes_on > math.log(0.5)).sum(1).clamp_max(output.shape[1] - 1)
+
+    def start(self, values: Tensor) -> Tensor:
+        """From the mean step, and the share of steps that are the last, behind it."""
+        return torch.cat([self.loss.start(values[..., :-1]), torch.logit(values[..., -1:].clamp(1e-3, 0.5))], -1)
 
 
 class Custom(Loss):

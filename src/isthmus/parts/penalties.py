@@ -16,9 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .architectures import Absent, Dense
+from .architectures import Absent
 from .base import Data, Part, Step, weighted_mean
 from .bottlenecks import Plain
+from .dense import Dense
 from .gaussian import Gaussian, log_normal
 from .ranges import flag, listed, number, one_of, whole, wholes
 from .sparse import L1, KLSparse, kl_to_share

@@ -5,9 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .architectures import ACTIVATIONS, activation_of
 from .base import Code, Part, Step, is_auto, weighted_mean
-from .layers import linear_from
+from .layers import ACTIVATIONS, activation_of, linear_from
 from .ranges import number, one_of, whole
 
 

@@ -1,0 +1,165 @@
+"""The convolutional architecture, in one to three dimensions."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import Code, Part, is_auto
+from .layers import ACTIVATIONS, activation_of, dropped
+from .ranges import listed, number, odd, one_of, wholes
+
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_UNPOOL = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
+
+
+def pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Halves every space axis of (batch, channels, *space) by the maximum of 2-wide windows, and remembers their places."""
+    return _POOL[x.ndim - 2](x, 2, ceil_mode=True, return_indices=True)
+
+
+def unpool(x: Tensor, places: Tensor, size) -> Tensor:
+    """Puts every maximum back in its place, with zeros elsewhere (Zeiler & Fergus 2014); `size`: the space to fill."""
+    return _UNPOOL[x.ndim - 2](x, places, [2] * (x.ndim - 2), output_size=list(size))
+
+
+def upsample(x: Tensor, size) -> Tensor:
+    """Fills every 2-wide window of a space of `size` with the value it came from."""
+    for axis, length in enumerate(size, start=2):
+        x = x.repeat_interleave(2, dim=axis).narrow(axis, 0, length)
+    return x
+
+
+class Conv(Part):
+    """Convolutions that halve the space stage by stage; the decoder doubles it again, to exactly the size that came in.
+
+    Each stage is a convolution and an activation. `down` says how the space is halved, `up` how it is doubled:
+
+    - down="pool": max-pooling of 2-wide windows.          down="stride": the convolution itself moves by two.
+    - up="unpool": each maximum goes back to its place, with zeros elsewhere, then a convolution. The decoder needs the
+      places, so a bare code cannot be decoded. Needs down="pool".
+    - up="upsample": each value fills its window, then a convolution.
+    - up="transpose": a transposed convolution of stride two.
+
+    Parameters
+    ----------
+    channels : "auto", int or sequence of int, default "auto"
+        Channels after each stage; "auto" doubles from 32 to 128, in one to four stages that leave about four pixels a side.
+    kernel : int, default 3
+        Width of the kernels in every space axis; odd.
+    down : "stride" or "pool", default "stride"
+    up : "transpose", "upsample" or "unpool", default "transpose"
+    activation : str or None, default "silu"
+    dropout : float in [0, 1), default 0.0; share of the numbers after every stage that is dropped while training
+
+    >>> Conv((16, 8), down="pool", up="unpool").build_encoder((28, 27, 1), axes=2, n_components=None)
+    (7, 7, 8)
+
+    Source: Masci et al. 2011, "Stacked convolutional auto-encoders for hierarchical feature extraction".
+    """
+
+    halves = {"encoder": ("encoder",), "decoder": ("decoder", "widen")}
+    ranges = {
+        "channels": wholes("[1, inf)", "channels=(32, 64)").also("auto"),
+        "kernel": odd("[1, inf)"),
+        "down": one_of("stride", "pool"),
+        "up": one_of("transpose", "upsample", "unpool"),
+        "activation": one_of(*ACTIVATIONS, None),
+        "dropout": number("[0, 1)"),
+    }
+
+    def __init__(self, channels="auto", kernel=3, down="stride", up="transpose", activation="silu", dropout=0.0):
+        super().__init__()
+        self.channels = channels
+        self.kernel = kernel
+        self.down = down
+        self.up = up
+        self.activation = activation
+        self.dropout = dropout
+
+    @property
+    def side_paths(self):
+        return self.up == "unpool"
+
+    def build_encoder(self, input_shape, axes, n_components):
+        self._check(input_shape, axes)
+        *space, channels = input_shape
+        self.stages = (channels, *self._channels(space))  # channels before and after each stage
+        self.sizes = [tuple(space)]  # space before and after each stage
+        for _ in self.stages[1:]:
+            self.sizes.append(tuple(math.ceil(n / 2) for n in self.sizes[-1]))
+        stride = 2 if self.down == "stride" else 1
+        self.act = activation_of(self.activation)
+        self.encoder = nn.ModuleList(self._conv(_CONV[axes], a, b, stride) for a, b in pairwise(self.stages))
+        return (*self.sizes[-1], self.stages[-1])
+
+    def build_decoder(self, code_shape, output_shape, axes):
+        if tuple(output_shape[:-1]) != self.sizes[0]:
+            raise ValueError(
+                f"The target's size {tuple(output_shape[:-1])} differs from the source's {self.sizes[0]}, but a "
+                "convolutional network keeps the size. Give a target of the source's size, or use Dense."
+            )
+        self.map_shape = (*self.sizes[-1], self.stages[-1])
+        self.widen: nn.Module = nn.Identity()
+        if tuple(code_shape) != self.map_shape:
+            self.widen = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(code_shape), math.prod(self.map_shape)), self.act)
+        layer, stride = (_TRANSPOSED[axes], 2) if self.up == "transpose" else (_CONV[axes], 1)
+        widths = (output_shape[-1], *self.stages[1:])
+        self.decoder = nn.ModuleList(self._conv(layer, b, a, stride) for a, b in reversed(list(pairwise(widths))))
+
+    def encode(self, values: Tensor, length=None, random=None):
+        x, side = values.movedim(-1, 1), []  # (batch, channels, *space)
+        for stage, conv in enumerate(self.encoder):
+            x = self._dropped(self.act(conv(x)), stage, random)
+            if self.down == "pool":
+                x, places = pool(x)
+                side.append(places)
+        return x.movedim(1, -1), side if self.side_paths else None, None
+
+    def decode(self, code: Code, random=None) -> Tensor:
+        x = self.widen(code.z).reshape(-1, *self.map_shape).movedim(-1, 1)
+        sizes, places = reversed(self.sizes[:-1]), code.side or []
+        for stage, (layer, size) in enumerate(zip(self.decoder, sizes, strict=True)):
+            if stage:
+                x = self._dropped(self.act(x), stage, random)
+            if self.up == "transpose":
+                x = layer(x, output_size=list(size))
+            else:
+                x = layer(upsample(x, size) if self.up == "upsample" else unpool(x, places[-1 - stage], size))
+        return x.movedim(1, -1)
+
+    @torch.no_grad()
+    def start(self, output: Tensor) -> None:
+        last: Any = self.decoder[-1]
+        last.bias.copy_(output.flatten(0, -2).mean(0))
+
+    def _dropped(self, x: Tensor, stage: int, random) -> Tensor:
+        return x if random is None or not self.dropout else dropped(x, self.dropout, random.stream(f"dropout {stage}"))
+
+    def _conv(self, layer, source: int, target: int, stride: int) -> nn.Module:
+        conv = layer(source, target, self.kernel, stride=stride, padding=self.kernel // 2)
+        if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):  # channels last is how the data comes, and up to 3x faster
+            conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return conv
+
+    def _channels(self, space) -> tuple[int, ...]:
+        if not is_auto(self.channels):
+            if self.channels in ((), []):
+                raise ValueError("Conv(channels=()): at least one stage is expected, such as channels=(32, 64).")
+            return tuple(map(int, listed(self.channels)))
+        stages = max(1, min(4, int(math.log2(max(min(space) / 4, 1)) + 0.5)))
+        return tuple(min(32 * 2**i, 128) for i in range(stages))
+
+    def _check(self, input_shape, axes) -> None:
+        if axes not in _CONV or len(input_shape) != axes + 1:
+            raise ValueError(
+                f"Conv needs samples with one to three space axes and channels, but a sample has shape {tuple(input_shape)} "
+                "with none. Use architecture='dense', or give images (kind='images')."
+            )
+        if self.up == "unpool" and self.down != "pool":
+            raise ValueError("up='unpool' puts maxima back in their places, which only down='pool' remembers. Set down='pool'.")
