@@ -52,6 +52,7 @@ from isthmus.parts import (
     Normal,
     Plain,
     Random,
+    Recurrent,
     ResidualQuantized,
     SaltPepper,
     Sparsity,
@@ -230,7 +231,7 @@ def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
 # SSIM is not here: its windows see across the seams of the tiles.
 @pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Absolute(scale=0.3), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
-    loss.build(type("schema", (), {"shape": (6, 5, 1), "columns": None}))
+    loss.build(type("schema", (), {"shape": (6, 5, 1), "columns": None, "tokens": 0}))
     output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
     tiled = loss(output.tile(1, 2, 2, 1), Data(target.tile(1, 2, 2, 1)))
     torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
@@ -270,12 +271,12 @@ def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(lo
     nats = []
     for scale in (0.8 * best, best, 1.25 * best):
         part = loss(scale=scale)
-        part.build(type("schema", (), {"shape": (6,), "columns": None}))
+        part.build(type("schema", (), {"shape": (6,), "columns": None, "tokens": 0}))
         nats.append(float(part(error, Data(torch.zeros_like(error))).mean()))
         assert nats[-1] == pytest.approx(-float(density(0.0, scale).log_prob(error).sum(1).mean()))
     assert nats[1] < min(nats[0], nats[2])
     learnt = loss(scale="learnt")
-    learnt.build(type("schema", (), {"shape": (6,), "columns": None}))
+    learnt.build(type("schema", (), {"shape": (6,), "columns": None, "tokens": 0}))
     learnt.log_scale.data.fill_(math.log(best))
     found = learnt.double()(error, Data(torch.zeros_like(error))).mean()
     found.backward()
@@ -285,7 +286,7 @@ def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(lo
 
 def ssim_of(shape: tuple[int, ...], window: int = 11) -> SSIM:
     loss = SSIM(window)
-    loss.build(type("schema", (), {"shape": shape, "axes": 2, "columns": None}))
+    loss.build(type("schema", (), {"shape": shape, "axes": 2, "columns": None, "tokens": 0}))
     return loss
 
 
@@ -1121,6 +1122,7 @@ OUT_OF_RANGE = {
             "channels": [*NO_WIDTHS, ()], "kernel": [2, *NO_COUNT], "down": NO_NAME, "up": NO_NAME, "activation": NO_ACTIVATION,
             "dropout": NO_SHARE,
         },
+        Recurrent: {"units": NO_COUNT, "layers": NO_COUNT},
         Modules: {"encoder": [None, 1, torch.nn.Linear], "decoder": [None, 1, torch.nn.Linear]},
     },
     "bottleneck": {

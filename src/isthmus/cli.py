@@ -41,6 +41,7 @@ Choices = Annotated[
 ]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+Kind = Literal["auto", "vectors", "table", "images", "sequences"]
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -69,7 +70,7 @@ def fit(
     choices: Choices | None = None,
     loss: Literal["auto", "squared", "absolute", "bernoulli", "columns", "ssim"] | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
-    kind: Literal["auto", "vectors", "table", "images"] | None = None,
+    kind: Kind | None = None,
     scale: Literal["auto", "none", "standard", "minmax"] | None = None,
     epochs: Annotated[int | None, Parameter(help="Passes over the data.")] = None,
     batch_size: int | None = None,
@@ -116,7 +117,7 @@ def encode(model: Path, data: Data, *, output: Out, force: Force = False):
     target = free_file(output, (".npy",), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    write_file(target, fitted.transform(X, told_to(fitted, data)))
+    write_array(target, fitted.transform(X, told_to(fitted, data)))
 
 
 @app.command
@@ -135,7 +136,7 @@ def decode(
 
     if not codes.is_file():
         raise FileNotFoundError(f"{codes} does not exist. Give the .npy file that 'isthmus encode' wrote.")
-    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None, force)
+    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None, fitted, force)
 
 
 @app.command
@@ -144,7 +145,7 @@ def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
     fitted = loaded(model)
     target = free_output(output, fitted, force)
     X, names, _ = opened(data, fitted.schema_.kind)
-    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, force)
+    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, fitted, force)
 
 
 @app.command
@@ -152,7 +153,7 @@ def impute(model: Path, data: Data, *, output: Out, force: Force = False):
     """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
     fitted = loaded(model)
     target = free_output(output, fitted, force)
-    write_file(target, fitted.impute(opened(data, fitted.schema_.kind)[0]))
+    write_result(target, fitted.impute(opened(data, fitted.schema_.kind)[0]), None, fitted, force)
 
 
 @app.command
@@ -252,13 +253,14 @@ def interpolate(
 def info(
     what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
     *,
+    kind: Kind = "auto",
     as_json: Json = False,
 ):
     """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
     from .information import about_data, about_model, as_text
 
     is_model = any((Path(what) / name).is_file() for name in ("config.json", "model.safetensors"))
-    facts = about_model(Path(what)) if is_model else about_data(what)
+    facts = about_model(Path(what)) if is_model else about_data(what, kind)
     tell(facts, as_json, lambda: as_text(facts))
 
 
@@ -465,23 +467,21 @@ def free_file(path: Path, suffixes: tuple[str, ...], force: bool) -> Path:
 
 
 def free_output(path: Path, model, force: bool) -> Path:
-    """A file, or for images a folder: a new one, or with --force one that holds nothing but pictures written here."""
-    images = model.target_schema_.kind == "images"
-    if images and not path.suffix:
-        refuse_replacing_folder(path, force)
+    """A file of an ending that the kind of data has, or a folder: a new one, or with --force one of nothing but results."""
+    schema = model.target_schema_
+    if not path.suffix and "" in schema.endings:
+        refuse_replacing_folder(path, schema, force)
         return path
-    table = model.target_schema_.kind == "table"
-    return free_file(path, (".csv", ".parquet") if table else (".npy",) if images else (".npy", ".csv"), force)
+    return free_file(path, tuple(ending for ending in schema.endings if ending), force)
 
 
-def refuse_replacing_folder(path: Path, force: bool) -> None:
-    from .data.images import not_written_here
+def refuse_replacing_folder(path: Path, schema, force: bool) -> None:
     from .files import refuse_existing
 
     refuse_existing(path, force)
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is a file, and pictures go to a folder. Choose another name.")
-    others = not_written_here(path)
+        raise FileExistsError(f"{path} is a file, and {schema.kind} go to a folder. Choose another name.")
+    others = schema.others_in(path) if path.exists() else []
     if others:
         raise FileExistsError(
             f"{path} holds what isthmus did not write ({', '.join(others[:3])}), so it is not replaced. Choose another name, or "
@@ -489,22 +489,24 @@ def refuse_replacing_folder(path: Path, force: bool) -> None:
         )
 
 
-def write_result(path: Path, values, names: list[str] | None, force: bool) -> None:
-    from .data.images import write_folder
-    from .files import folder_aside
+def write_result(path: Path, values, names: list[str] | None, model, force: bool) -> None:
+    """Samples in a file or a folder, written aside and renamed: a failure leaves nothing behind."""
+    from .files import file_aside, folder_aside
 
+    schema = model.target_schema_
     if path.suffix:
-        write_file(path, values)
+        with file_aside(path) as file:
+            schema.write_file(file, values, path.suffix.lower())
         return
     width = len(str(len(values) - 1))
     with folder_aside(path, replace=force) as aside:
-        write_folder(values, names or [f"{i:0{width}d}" for i in range(len(values))], aside)
+        schema.write_folder(aside, values, names or [f"{i:0{width}d}" for i in range(len(values))])
 
 
 def write_drawn(path: Path, values, shape: str | None, columns: int | None = None) -> None:
     """Samples as a .npy array, or as pictures side by side in one .png."""
     if path.suffix.lower() == ".npy":
-        return write_file(path, values)
+        return write_array(path, values)
     import numpy as np
 
     from .data.images import as_bytes, grid
@@ -541,33 +543,14 @@ def shaped(values, shape: str):
     return values.reshape(len(values), *sizes)
 
 
-def write_file(path: Path, values) -> None:
-    """An array as .npy or .csv, a frame as .csv or .parquet, written aside and renamed: a failure leaves nothing behind."""
+def write_array(path: Path, values) -> None:
+    """A .npy array, written aside and renamed."""
     import numpy as np
 
     from .files import file_aside
 
     with file_aside(path) as file:
-        if hasattr(values, "columns") and path.suffix.lower() != ".npy":
-            write_frame(file, values, path.suffix.lower())
-        elif path.suffix.lower() == ".csv":
-            np.savetxt(file, values, delimiter=",", fmt="%.9g")
-        else:
-            np.save(file, values)
-
-
-def write_frame(file, frame, suffix: str) -> None:
-    from io import BytesIO
-
-    import narwhals as nw
-
-    content = BytesIO()
-    table = nw.from_native(frame, eager_only=True)
-    if suffix == ".csv":
-        file.write(table.write_csv().encode())
-    else:
-        table.write_parquet(content)
-        file.write(content.getvalue())
+        np.save(file, values)
 
 
 def tell(result, as_json: bool, text) -> None:

@@ -8,7 +8,8 @@ import torch
 from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
-from .network import in_blocks, padded
+from .data.schema import Ready
+from .network import in_blocks
 from .parts import PRIORS, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
@@ -197,18 +198,17 @@ def log_likelihood(model, X, n_draws: int, seed: int, condition=None) -> np.ndar
     told = model._told(condition, len(rows))
     if model.target_schema_ is not model.schema_:
         raise ValueError("log_likelihood is that of the data itself, but this model was fitted with a target of its own.")
-    total = np.empty(len(rows))
-    with torch.no_grad():
-        for start in range(0, len(rows), model.block_):
-            stop = min(start + model.block_, len(rows))
-            block = [padded(r.block(start, stop), model.block_) for r in (rows, *told)]
-            data = block[0].told(block[1] if told else None)
-            code, place = network.encode(data), torch.arange(start, start + model.block_, device=model.device_)
-            sums = torch.full((model.block_,), -math.inf, dtype=torch.float64, device=model.device_)
-            for draw in range(n_draws):
-                z = network.bottleneck.draw(code, Random(seed, "likelihood", draw, place))
-                nats = network.loss(network.decode(code.at(z)), data)
-                weight = network.log_prior(z) - network.bottleneck.log_posterior(code, z) - nats
-                sums = torch.logaddexp(sums, weight.double())
-            total[start:stop] = (sums[: stop - start] - math.log(n_draws)).cpu().numpy()
-    return total
+
+    def bounds(data, place, told=None):
+        data = data.told(told)
+        code = network.encode(data)
+        sums = torch.full((len(place),), -math.inf, dtype=torch.float64, device=place.device)
+        for draw in range(n_draws):
+            z = network.bottleneck.draw(code, Random(seed, "likelihood", draw, place))
+            nats = network.loss(network.decode(network.towards(code.at(z), data)), data)
+            weight = network.log_prior(z) - network.bottleneck.log_posterior(code, z) - nats
+            sums = torch.logaddexp(sums, weight.double())
+        return sums - math.log(n_draws)
+
+    places = Ready(torch.arange(len(rows))).to(torch.int64, model.device_)
+    return in_blocks(bounds, model.block_, rows, places, *told).numpy()

@@ -37,10 +37,10 @@ def about_model(path: Path) -> dict:
     }
 
 
-def about_data(what: str) -> dict:
+def about_data(what: str, kind: str = "auto") -> dict:
     """The kind, shape, type, range and scaling that `fit` would find."""
     X = datasets.load(what)[0] if datasets.is_name(what) else what
-    X, kind = open_data(X)
+    X, kind = open_data(X, kind)
     X = KINDS[kind].check(X)
     schema = KINDS[kind].learn(X)
     if kind == "table":

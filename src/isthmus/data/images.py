@@ -22,6 +22,7 @@ class Images(Schema):
 
     kind = "images"
     axes = 2
+    endings = ("", ".npy")
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=np.nan, channels=True):
         super().__init__(shape, dtype, center, scale, constant)
@@ -74,6 +75,12 @@ class Images(Schema):
 
     def form(self, values: Tensor) -> Tensor:
         return values if self.channels else values.squeeze(-1)
+
+    def write_folder(self, folder, values, names):
+        write_folder(values, names, folder)
+
+    def others_in(self, folder):
+        return not_written_here(folder)
 
     def config(self) -> dict:
         return super().config() | {"channels": self.channels}

@@ -8,6 +8,8 @@ time), `columns` and `tokens`; the rest is for this folder.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -35,6 +37,7 @@ class Schema:
     keeps_length = True  # a reconstruction is as long as its sample; otherwise as long as the decoder says
     longest: int | None = None  # steps of the longest sample that was learnt from, where lengths vary
     typical: tuple[int, ...] = ()  # the mean of the axes that vary
+    endings: tuple[str, ...] = (".npy", ".csv")  # of the files that samples are written to; "" is a folder
     statistics: "Statistics | None" = None
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
@@ -159,6 +162,21 @@ class Schema:
         return self.form(self.unscaled(values))
 
     # ----------------------------------------------------------------------------------------------- files
+
+    def write_file(self, file: BinaryIO, values: Any, ending: str) -> None:
+        """Samples, as `give_back` gives them, into an open file."""
+        if ending == ".csv":
+            np.savetxt(file, values, delimiter=",", fmt="%.9g")
+        else:
+            np.save(file, values)
+
+    def write_folder(self, folder: Path, values: Any, names: list[str]) -> None:
+        """Samples into a folder, each under its name."""
+        raise NotImplementedError
+
+    def others_in(self, folder: Path) -> list[str]:
+        """What a folder holds that `write_folder` did not write, and which is therefore not replaced."""
+        return sorted(path.name for path in folder.iterdir())
 
     def config(self) -> dict:
         return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype}

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..records import Data
-from .frames import Layout, frame_of, layout_of
+from .frames import Layout, frame_of, layout_of, write_frame
 from .schema import Rows, Schema
 
 MOST_CATEGORIES = 1000  # of one column; more of them name things, one by one, which no other column can tell
@@ -122,6 +122,7 @@ class Table(Schema):
     """
 
     kind = "table"
+    endings = (".csv", ".parquet")
     columns: tuple[int, ...]
     shares: Tensor | None = None  # of every category and 0 for numbers, while a model is fitted
 
@@ -242,6 +243,13 @@ class Table(Schema):
         return nw.to_native(X.with_columns(*filled))
 
     # ----------------------------------------------------------------------------------------------- files
+
+    def write_file(self, file, values, ending):
+        if self.layout is not None:
+            return write_frame(file, values, ending)
+        if ending == ".parquet":
+            raise ValueError("The cells came as an array, whose columns have no names for a .parquet file. Write a .csv.")
+        return super().write_file(file, values, ending)
 
     def config(self) -> dict:
         cells = [asdict(cell) for cell in self.cells]

@@ -276,7 +276,7 @@ class SSIM(Loss):
     window stays within the picture.
 
     >>> loss, x = SSIM(), torch.full((2, 8, 8, 1), 0.5)
-    >>> loss.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2, "columns": None}))
+    >>> loss.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2, "columns": None, "tokens": 0}))
     (8, 8, 1)
     >>> loss(x, Data(x)), loss(x, Data(x - 0.1))       # 64 * (1 - (2 * 0.5 * 0.4 + c1) / (0.5^2 + 0.4^2 + c1))
     (tensor([0., 0.]), tensor([1.5606, 1.5606]))
