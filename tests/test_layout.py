@@ -30,9 +30,11 @@ OUTER = (
     "ink",
     "page",
     "page_codes",
+    "page_table",
     "plots",
     "report",
     "study",
+    "study_table",
     "apps",
     "web",
 )  # know the public names and one another

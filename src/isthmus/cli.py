@@ -175,7 +175,7 @@ def report(
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
         train_X, train_y, train_told = opened(train, fitted.schema_.kind)[0], labels_of(train), told_to(fitted, train)
-    study = page.Study(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
+    study = page.study_of(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
     page.write_study(study, output, overwrite=force)
     tell(study.rows, as_json, lambda: page.text_table(study.rows))
     note(f"Wrote {output}.")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from . import datasets
-from .data import KINDS, open_data
+from .data import KINDS, Rows, open_data
 from .network import in_blocks, layers_of
 from .saving import MissingPart, load, read_config
 from .training import signs_of_collapse
@@ -90,6 +90,13 @@ def entries_used(model, X, condition=None) -> np.ndarray:
     if bottleneck.levels_apart > 1:  # the last axis is that of the codebooks
         index = index + bottleneck.entries * torch.arange(bottleneck.levels_apart)
     return torch.bincount(index.flatten(), minlength=bottleneck.entries * bottleneck.levels_apart).numpy()
+
+
+def rebuilt_cells(model, cells: np.ndarray, condition=None) -> np.ndarray:
+    """What a model of a table rebuilds from rows as its schema encodes them, (n, numbers that cells become), NaN for a gap."""
+    rows = Rows(model.schema_, cells, ready=True).to(model.dtype_, model.device_)
+    network, told = model.network_, model._told(condition, len(cells))
+    return in_blocks(lambda *block: network.mean(network.decode(model._encoded(*block))), model.block_, rows, *told).numpy()
 
 
 def constant_columns(schema) -> dict:

@@ -112,7 +112,7 @@ class Ragged(Rows):
         starts, counts = (x[index].to(place.device)[:, None] for x in (pieces.starts, pieces.counts))
         there = place < counts
         values = torch.where(there, pieces.values[(starts + place).clamp_max(len(pieces.values) - 1)], 0)
-        shape = (len(index), *size, *pieces.rest)
+        shape = (len(index), *size, *(() if self.schema.tokens else self.schema.shape[len(size) :]))
         values, there = values.view(shape), there.view(shape)
         if not self.ready and not self.schema.tokens:
             values = torch.where(there, self.schema.scaled(values, self.dtype), 0.0)
