@@ -95,6 +95,7 @@ def fit(
     settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
     X, _, model.kind = opened(data, model.kind)
+    note(read_as(data, X, model.kind))
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
         model.fit(X, condition=condition, validation=validation_of(validation), callbacks=[early])
@@ -377,6 +378,16 @@ def opened(data: str, kind: str):
     else:
         X, names = read_path(data, kind)
     return X.reshape(len(X), -1) if kind == "vectors" and len(X.shape) > 2 and len(X) else X, names, kind
+
+
+def read_as(data: str, X, kind: str) -> str:
+    """What the data are taken for; where that is wrong, --kind says it better."""
+    from .data import open_data
+
+    X, found = open_data(X, kind)
+    shape = getattr(X, "shape", (len(X),))
+    size = f", {' x '.join(f'{length:,}' for length in shape)}" + (f" {X.dtype}" if hasattr(X, "dtype") else "")
+    return f"{data}: read as {found}{size}" + (" (guessed; --kind says it)" if kind == "auto" else "")
 
 
 def condition_of(data: str, wanted: bool):
