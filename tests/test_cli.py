@@ -198,7 +198,7 @@ def test_ways_lead_from_one_sample_to_another_of_another_class(model, tmp_path):
 )
 def test_fit_says_what_it_took_the_data_for(given, said, tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 6)))
-    assert main(["fit", str(tmp_path / "x.npy"), "--epochs", "1", *given, "-o", str(tmp_path / "m")]) == 0
+    assert cli.main(["fit", str(tmp_path / "x.npy"), "--epochs", "1", *given, "-o", str(tmp_path / "m")]) == 0
     assert said in capsys.readouterr().err
 
 
