@@ -45,6 +45,8 @@ def about_data(what: str, kind: str = "auto") -> dict:
     schema = KINDS[kind].learn(X)
     if kind == "table":
         return {"data": what, "kind": kind, "samples": int(X.shape[0]), "columns": columns_of(schema, X)}
+    if kind == "interactions":
+        return {"data": what, "kind": kind, **schema.about(X)}
     return {
         "data": what,
         "kind": kind,
