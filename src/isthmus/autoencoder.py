@@ -48,8 +48,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         hides a quarter of the cells, and of interactions half.
     loss : "auto", str, part or callable, default "auto"
         "squared", "absolute", "bernoulli", "multinomial" (of counts), "columns" (of tables), "ssim" (of pictures) or any
-        `(output, target) -> (batch,)`, one number a sample. "auto" is columns for a table, multinomial for interactions, bernoulli
-        where the target lies in [0, 1], else squared.
+        `(output, target) -> (batch,)`, one number a sample. "auto" is columns for a table, multinomial for interactions,
+        bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"

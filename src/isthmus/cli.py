@@ -251,7 +251,9 @@ def interpolate(
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
     if not isinstance(X, np.ndarray):
-        raise ValueError(f"A way leads between rows of an array or pictures, and {data} holds {fitted.schema_.kind} of another form.")
+        raise ValueError(
+            f"A way leads between rows of an array or pictures, and {data} holds {fitted.schema_.kind} of another form."
+        )
     labels = labels_of(data)
     told = told_to(fitted, data) if condition is None else [label_of(fitted, condition)] * len(X)
     order = np.random.default_rng(seed).permutation(len(X)).tolist()

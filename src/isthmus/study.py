@@ -176,8 +176,8 @@ def refuse_kind(schema) -> None:
     """Refuses data that squared errors say nothing about."""
     if schema.kind == "interactions":
         raise ValueError(
-            "A report compares squared errors, which say nothing of interactions, where nearly all is unknown. Use score_samples, or "
-            "rank the scores that reconstruct gives against interactions that were held out."
+            "A report compares squared errors, which say nothing of interactions, where most is unknown. Use score_samples, "
+            "or rank the scores that reconstruct gives against interactions that were held out."
         )
 
 

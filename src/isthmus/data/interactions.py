@@ -86,17 +86,19 @@ class Histories:
 class Interactions(Schema):
     """Histories of users: what each used, or how they rated it.
 
-    Comes in as a sparse matrix of scipy's, (users, items), or as a frame with a row for each interaction and the columns user, item
-    and, where there are any, rating (`user_id`, `movieId` and their like are understood; a column of times is left aside). Users
-    and items of a frame are sorted by name: the i-th row of codes and scores belongs to the i-th of `users_of(frame)`.
+    Comes in as a sparse matrix of scipy's, (users, items), or as a frame with a row for each interaction and the columns user,
+    item and, where there are any, rating (`user_id`, `movieId` and their like are understood; a column of times is left aside).
+    Users and items of a frame are sorted by name: the i-th row of codes and scores belongs to the i-th of `users_of(frame)`, and
+    sample weights and conditions have that order too.
 
     Without ratings, and where all are equal, every pair counts 1, however often it is there (counts are given as ratings).
     Ratings are positive numbers and stay as they are; a pair that a frame rates twice is refused, while a matrix adds up what it
-    holds twice, as scipy's do. Matrices stay sparse; rows become dense a batch at a time. The network reads every history at length one,
-    x / |x|, so that long ones do not drown short ones (Liang et al. 2018, "Variational autoencoders for collaborative filtering").
+    holds twice, as scipy's do. Matrices stay sparse; rows become dense a batch at a time. The network reads every history at
+    length one, x / |x|, so that long ones do not drown short ones (Liang et al. 2018, "Variational autoencoders for collaborative
+    filtering").
 
-    What comes out are scores of all items, (users, items): an array for a matrix; for a frame another of the same library, with the
-    column of users and one column for each item under its name as text. Both are dense: score many users a part at a time.
+    What comes out are scores of all items, (users, items): an array for a matrix; for a frame another of the same library, with
+    the column of users and one column for each item under its name as text. Both are dense: score many users a part at a time.
 
     >>> import numpy as np
     >>> schema = Interactions.learn(Interactions.check(sparse.csr_array(np.eye(3) + np.eye(3, k=1))))
@@ -125,9 +127,9 @@ class Interactions(Schema):
         if frame is None:
             shape = getattr(X, "shape", None)
             raise ValueError(
-                f"Interactions are a sparse matrix (users, items) or a frame with the columns user and item; got a "
+                "Interactions are a sparse matrix (users, items) or a frame with the columns user and item; got a "
                 f"{type(X).__name__}{'' if shape is None else f' of shape {tuple(shape)}'}. Make a matrix of it by "
-                "scipy.sparse.csr_array(X), or name the columns of a list of pairs: pandas.DataFrame(X, columns=['user', 'item'])."
+                "scipy.sparse.csr_array(X), or name the columns of pairs: pandas.DataFrame(X, columns=['user', 'item'])."
             )
         return from_frame(frame)
 
@@ -161,8 +163,8 @@ class Interactions(Schema):
         empty = X.empty()
         if len(empty):
             warnings.warn(
-                f"There is no interaction in {X.user(empty[0])} ({len(empty)} such rows in all): an empty history has the same code "
-                "for everyone, and its scores are a guess without a reason.",
+                f"There is no interaction in {X.user(empty[0])} ({len(empty)} such rows in all): an empty history has the same "
+                "code for everyone, and scores that say what most users like.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -274,7 +276,9 @@ class Interactions(Schema):
 def from_matrix(X) -> Histories:
     """A matrix without zeros or doubles, of floats; numbers that are not positive are refused by row."""
     if X.ndim != 2 or not all(X.shape) or X.dtype.kind not in "fiub":
-        raise ValueError(f"A matrix of numbers, (users, items), is expected, with one of each at least; got {X.shape} of {X.dtype}.")
+        raise ValueError(
+            f"A matrix of numbers, (users, items), is expected, with one of each at least; got {X.shape} of {X.dtype}."
+        )
     matrix = X.tocsr()
     if not matrix.has_canonical_format or not matrix.data.all():
         matrix = matrix.copy()  # what was given stays as it is
@@ -284,8 +288,8 @@ def from_matrix(X) -> Histories:
     if len(bad):
         row = np.searchsorted(matrix.indptr, bad[0], "right") - 1
         raise ValueError(
-            f"Row {row} holds {matrix.data[bad[0]]} for item {matrix.indices[bad[0]]}, but counts and ratings are positive numbers; "
-            "zero is what is not known. Leave it out, or shift the ratings."
+            f"Row {row} holds {matrix.data[bad[0]]} for item {matrix.indices[bad[0]]}, but counts and ratings are positive "
+            "numbers; zero is what is not known. Leave it out, or shift the ratings."
         )
     return Histories(matrix.astype(floats(matrix.dtype), copy=False), np.arange(X.shape[0]))
 
@@ -347,8 +351,8 @@ def names_and_places(series: nw.Series) -> tuple[list, np.ndarray]:
         return names.tolist(), places
     if not isinstance(series.dtype, nw.String | nw.Categorical | nw.Enum):
         raise ValueError(
-            f"Column {series.name!r} holds cells of type {series.dtype}, but users and items are named by whole numbers or texts. "
-            f"Convert it: X[{series.name!r}].astype(int), or str."
+            f"Column {series.name!r} holds cells of type {series.dtype}, but users and items are named by whole numbers or "
+            f"texts. Convert it: X[{series.name!r}].astype(int), or str."
         )
     cells = series.cast(nw.String).to_list()
     known = {name: place for place, name in enumerate(sorted(set(cells)))}
@@ -363,8 +367,8 @@ def ratings_of(series: nw.Series) -> np.ndarray:
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
         raise ValueError(
-            f"Column {series.name!r} holds {values[bad[0]]:g} in row {bad[0]}, but counts and ratings are positive numbers; what is "
-            "not known has no row. Leave such rows out, or shift the ratings."
+            f"Column {series.name!r} holds {values[bad[0]]:g} in row {bad[0]}, but counts and ratings are positive numbers; what "
+            "is not known has no row. Leave such rows out, or shift the ratings."
         )
     return values if series.dtype == nw.Float64 else values.astype(np.float32)
 
@@ -378,8 +382,8 @@ def refuse_doubles(pairs: np.ndarray, frame: nw.DataFrame, columns: dict[str, st
     first, second = order[again[0]], order[again[0] + 1]
     user, item = (frame[columns[role]][int(first)] for role in ("user", "item"))
     raise ValueError(
-        f"Item {item!r} has two ratings by user {user!r}, in rows {first} and {second} ({len(again)} such pairs in all). Keep one: "
-        f"X.drop_duplicates([{columns['user']!r}, {columns['item']!r}], keep='last'), or add them up, where they are counts."
+        f"Item {item!r} has two ratings by user {user!r}, in rows {first} and {second} ({len(again)} such pairs in all). Keep "
+        f"one: X.drop_duplicates([{columns['user']!r}, {columns['item']!r}], keep='last'), or add them up, where they are counts."
     )
 
 
@@ -391,7 +395,7 @@ def refuse_clash(users: Users | None, items: list | None) -> None:
 
 def named_by_index(codes) -> Users | None:
     """The users that the index of a frame of codes names."""
-    index = getattr(codes, "index", None)
+    index: Any = getattr(codes, "index", None)
     if not isinstance(getattr(index, "name", None), str):
         return None
     frame = index.to_frame(index=False)

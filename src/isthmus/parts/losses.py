@@ -172,8 +172,8 @@ class Multinomial(Loss):
 
         loss = -sum_i  x_i log p_i,   p = softmax(output)
 
-    The number of ways in which the x_i can be ordered, a constant of the data, is left out. For interactions, and for other counts
-    of zero or more, such as words in a text, with scale="none". The mean of the output is p: scores that add up to one.
+    The number of ways in which the x_i can be ordered, a constant of the data, is left out. For interactions, and for other
+    counts of zero or more, such as words in a text, with scale="none". The mean of the output is p: scores that add up to one.
 
     >>> Multinomial()(torch.zeros(1, 4), Data(torch.tensor([[0.0, 1.0, 2.0, 0.0]])))      # 3 * log 4
     tensor([4.1589])
@@ -187,7 +187,9 @@ class Multinomial(Loss):
 
     def build(self, target_schema, posterior=False):
         if None in target_schema.shape:
-            raise ValueError(f"{self!r} shares one whole among the values of a sample, whose number must not vary. Use another loss.")
+            raise ValueError(
+                f"{self!r} shares one whole among the values of a sample, whose number must not vary. Use another loss."
+            )
         return super().build(target_schema)
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
@@ -441,5 +443,6 @@ class Custom(Loss):
 
 
 LOSSES = {
-    "squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "multinomial": Multinomial, "columns": Columns, "ssim": SSIM,
+    "squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "multinomial": Multinomial, "columns": Columns,
+    "ssim": SSIM,
 }  # fmt: skip
