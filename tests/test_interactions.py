@@ -459,7 +459,7 @@ def test_films_that_unseen_users_liked_are_found(data_folder):
     liked = table[table["rating"] >= 4].drop(columns="rating")
     users = np.random.default_rng(0).permutation(liked["user_id"].unique())
     train = liked[liked["user_id"].isin(users[280:])]
-    ours = fit(train, 32, max_epochs=15)
+    ours = fit(train, 32, max_epochs=6)
     asked = liked[liked["user_id"].isin(users[140:280]) & liked["item_id"].isin(ours.schema_.items)]
     hidden = np.random.default_rng(1).random(len(asked)) < 0.2
     scores = ours.reconstruct(asked[~hidden]).set_index("user_id")
