@@ -403,7 +403,7 @@ def read_as(data: str, X, kind: str) -> str:
     from .data import open_data
 
     X, found = open_data(X, kind)
-    shape = getattr(X, "shape", (len(X),))
+    shape = X.shape if hasattr(X, "shape") else (len(X),)
     size = f", {' x '.join(f'{length:,}' for length in shape)}" + (f" {X.dtype}" if hasattr(X, "dtype") else "")
     return f"{data}: read as {found}{size}" + (" (guessed; --kind says it)" if kind == "auto" else "")
 
