@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
 from torch import Tensor
@@ -44,10 +45,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     corruption : "auto", None, str, part or list of them, default "auto"
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread. Of tables it
-        hides a quarter of the cells.
+        hides a quarter of the cells, and of interactions half.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli", "columns" (of tables), "ssim" (of pictures) or any `(output, target) -> (batch,)`,
-        one number a sample. "auto" is columns for a table, bernoulli where the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "multinomial" (of counts), "columns" (of tables), "ssim" (of pictures) or any
+        `(output, target) -> (batch,)`, one number a sample. "auto" is columns for a table, multinomial for interactions,
+        bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -55,9 +57,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors", "table" or "images", default "auto"
+    kind : "auto", "vectors", "table", "images" or "interactions", default "auto"
         A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
-        missing, under kind="table".
+        missing, under kind="table". Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item
+        and perhaps rating, is who used or rated what: a sample is a user (see `data.Interactions`).
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -277,14 +280,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
-            return defaults.loss(low, high, target.schema.columns)
+            return defaults.loss(low, high, target.schema.columns, target.schema.kind)
         loss = loss_part(self.loss)
         loss.build(target.schema)  # which refuses what no scaling would cure
         least, most = getattr(loss, "support", (-math.inf, math.inf))
         if low < least or high > most:
             raise ValueError(
                 f"loss={self.loss!r} needs data between {least:g} and {most:g}, but the target ranges from {low:.3g} to "
-                f"{high:.3g} as it reaches the network. Scale the data (scale='minmax') or use loss='squared'."
+                f"{high:.3g} as it reaches the network. {getattr(loss, 'cure', 'Scale the data')}, or use loss='squared'."
             )
         return self.loss
 
@@ -293,6 +296,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return self.corruption
         if self.schema_.columns is not None:
             return defaults.CORRUPTION_OF_TABLES
+        if self.schema_.kind == "interactions":
+            return defaults.CORRUPTION_OF_INTERACTIONS
         size = self._number_of_components() or self.schema_.size
         return defaults.corruption(samples.weight, size, self.schema_.spread())
 
@@ -340,7 +345,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "Use encode(X), which gives a list, or fit with n_components=32, say."
             )
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
-        return given_back(codes.flatten(1).to(precision_of(rows.values)), X)
+        return self._named(given_back(codes.flatten(1).to(precision_of(rows.values)), X), rows)
 
     def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
@@ -357,7 +362,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             code = self._encoded(*block)
             return self._written(self.network_.decode(code), precision_of(rows.values), code.length)
 
-        return self.target_schema_.give_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+        values = in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows)))
+        return self.target_schema_.give_back(values, X if rows.names is None else rows.names)
 
     def impute(self, X, condition=None):
         """`X` with its missing cells, and no others, filled by what the model rebuilds there; for tables."""
@@ -537,6 +543,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         rows = self._read(X, self.schema_)
         self._check_features(X, reset=False)
         return rows
+
+    def _named(self, codes, rows: Rows):
+        """Codes of named samples: in a frame of pandas, where `set_output` asks for one, with the names as the index."""
+        asked = getattr(self, "_sklearn_output_config", {}).get("transform") or get_config()["transform_output"]
+        return codes if rows.names is None or asked != "pandas" else rows.names.indexed(codes)
 
     def _encoded(self, data: Data, condition: Tensor | None = None) -> Code:
         return self.network_.encode(data.told(condition))

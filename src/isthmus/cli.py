@@ -28,7 +28,7 @@ app = App(
 )
 
 Data = Annotated[
-    str, Parameter(help="A path (folder of pictures, picture, .npy, .csv, .parquet) or a data set: digits, mnist:test.")
+    str, Parameter(help="A path (folder of pictures, picture, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test.")
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
 Preset = Annotated[
@@ -41,7 +41,7 @@ Choices = Annotated[
 ]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
-Kind = Literal["auto", "vectors", "table", "images", "sequences"]
+Kind = Literal["auto", "vectors", "table", "images", "sequences", "interactions"]
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -68,7 +68,7 @@ def fit(
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     choices: Choices | None = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "columns", "ssim"] | None = None,
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "ssim"] | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Kind | None = None,
     scale: Literal["auto", "none", "standard", "minmax"] | None = None,
@@ -98,7 +98,7 @@ def fit(
     note(read_as(data, X, model.kind))
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
-        model.fit(X, condition=condition, validation=validation_of(validation), callbacks=[early])
+        model.fit(X, condition=condition, validation=validation_of(validation, model.kind), callbacks=[early])
         model.save(output, overwrite=force)
     last = model.history_[-1]
     reached = "loss" if "loss" in last else "objective"
@@ -114,11 +114,22 @@ def fit(
 
 @app.command
 def encode(model: Path, data: Data, *, output: Out, force: Force = False):
-    """Write the codes of DATA as a .npy array (n, numbers in the code)."""
-    target = free_file(output, (".npy",), force)
+    """Write the codes of DATA as a .npy array (n, numbers in the code).
+
+    As .csv or .parquet, codes have named columns, and those of interactions the users beside them.
+    """
+    target = free_file(output, (".npy", ".csv", ".parquet"), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    write_array(target, fitted.transform(X, told_to(fitted, data)))
+    if target.suffix.lower() == ".npy":
+        return write_array(target, fitted.transform(X, told_to(fitted, data)))
+    from .data.frames import write_frame
+    from .files import file_aside
+
+    codes = fitted.set_output(transform="pandas").transform(X, told_to(fitted, data))
+    with file_aside(target) as file:
+        write_frame(file, codes if codes.index.name is None else codes.reset_index(), target.suffix.lower())
+    return None
 
 
 @app.command
@@ -142,7 +153,10 @@ def decode(
 
 @app.command
 def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
-    """Encode and decode DATA; write a .npy array, a .csv table, or a folder of .png pictures under their old names."""
+    """Encode and decode DATA; write a .npy array, a .csv or .parquet table, or a folder of .png pictures under their old names.
+
+    Of interactions the result are the scores of all items: of users in the order of their names, which a table holds besides.
+    """
     fitted = loaded(model)
     target = free_output(output, fitted, force)
     X, names, _ = opened(data, fitted.schema_.kind)
@@ -236,6 +250,10 @@ def interpolate(
     target = free_file(output, (".png", ".npy"), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
+    if not isinstance(X, np.ndarray):
+        raise ValueError(
+            f"A way leads between rows of an array or pictures, and {data} holds {fitted.schema_.kind} of another form."
+        )
     labels = labels_of(data)
     told = told_to(fitted, data) if condition is None else [label_of(fitted, condition)] * len(X)
     order = np.random.default_rng(seed).permutation(len(X)).tolist()
@@ -254,7 +272,7 @@ def interpolate(
 def info(
     what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
     *,
-    kind: Kind = "auto",
+    kind: Annotated[Kind, Parameter(help="How DATA is to be read.")] = "auto",
     as_json: Json = False,
 ):
     """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
@@ -385,7 +403,7 @@ def read_as(data: str, X, kind: str) -> str:
     from .data import open_data
 
     X, found = open_data(X, kind)
-    shape = getattr(X, "shape", (len(X),))
+    shape = X.shape if hasattr(X, "shape") else (len(X),)
     size = f", {' x '.join(f'{length:,}' for length in shape)}" + (f" {X.dtype}" if hasattr(X, "dtype") else "")
     return f"{data}: read as {found}{size}" + (" (guessed; --kind says it)" if kind == "auto" else "")
 
@@ -445,13 +463,13 @@ def labels_of(data: str):
     return datasets.load(data)[1] if datasets.is_name(data) else None
 
 
-def validation_of(text: str | None):
+def validation_of(text: str | None, kind: str):
     if text is None:
         return None
     try:
         return float(text)
     except ValueError:
-        return opened(text, "auto")[0]
+        return opened(text, kind)[0]
 
 
 def loaded(path: Path, only=None):

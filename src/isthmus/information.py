@@ -1,6 +1,7 @@
 """What a fitted model tells of itself (`isthmus info` and the report), and how data would be read before anyone trains on it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,9 +43,11 @@ def about_data(what: str, kind: str = "auto") -> dict:
     X = datasets.load(what)[0] if datasets.is_name(what) else what
     X, kind = open_data(X, kind)
     X = KINDS[kind].check(X)
-    schema = KINDS[kind].learn(X)
+    schema: Any = KINDS[kind].learn(X)
     if kind == "table":
         return {"data": what, "kind": kind, "samples": int(X.shape[0]), "columns": columns_of(schema, X)}
+    if kind == "interactions":
+        return {"data": what, "kind": kind, **schema.about(X)}
     return {
         "data": what,
         "kind": kind,

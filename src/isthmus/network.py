@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .objective import OBJECTIVES, ImportanceWeighted
@@ -49,7 +50,8 @@ class Inlet(nn.Module):
     """Turns a sample's values into the floats that an architecture reads.
 
     A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
-    missing cell is zeros. A token becomes a vector that is learnt. A condition becomes further channels.
+    missing cell is zeros. A token becomes a vector that is learnt. Interactions are divided by their length. A condition becomes
+    further channels.
     """
 
     numbers: Tensor
@@ -59,7 +61,7 @@ class Inlet(nn.Module):
     def __init__(self, schema, condition: int = 0):
         super().__init__()
         self.condition = condition
-        self.columns = schema.columns
+        self.columns, self.unit_length = schema.columns, schema.unit_length
         *space, channels = (*schema.shape, _WIDTH_OF_TOKENS) if schema.tokens else schema.shape
         self.embed = nn.Embedding(schema.tokens, channels) if schema.tokens else None
         if self.columns is not None:
@@ -76,6 +78,7 @@ class Inlet(nn.Module):
         if self.embed is not None:
             values = self.embed(data.values)
             values = values if data.weight is None else values * data.weight[..., None]
+        values = F.normalize(values, dim=-1) if self.unit_length else values
         if not self.condition:
             return values
         assert data.condition is not None

@@ -30,6 +30,7 @@ class Study:
         self, model, X, y=None, train=None, train_y=None, target=None, shape=None, map_model=None, condition=None,
         train_condition=None,
     ):  # fmt: skip
+        refuse_kind(model.schema_)
         self.model, self.map_model, self.shape = model, map_model, shape  # shape: of a vector that is a picture
         self.X = opened(X, model.schema_)
         self.train = None if train is None else opened(train, model.schema_)
@@ -168,6 +169,15 @@ def refuse_sizes(model) -> None:
         raise ValueError(
             f"A report compares samples of one size, but this model's {model.schema_.kind} differ in size. Use score_samples(X) "
             "and reconstruct(X), or cut the samples to one size."
+        )
+
+
+def refuse_kind(schema) -> None:
+    """Refuses data that squared errors say nothing about."""
+    if schema.kind == "interactions":
+        raise ValueError(
+            "A report compares squared errors, which say nothing of interactions, where most is unknown. Use score_samples, "
+            "or rank the scores that reconstruct gives against interactions that were held out."
         )
 
 

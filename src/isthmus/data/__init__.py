@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
@@ -10,14 +11,20 @@ from torch import Tensor
 from .csv_files import read_csv, read_parquet
 from .frames import frame_of, is_complete, layout_of
 from .images import SUFFIXES, Images, read_folder, read_picture
+from .interactions import Interactions
 from .schema import Rows, Schema
 from .sequences import Sequences
 from .table import Table
 from .vectors import Vectors
 
-KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": Images, "sequences": Sequences}
+KINDS: dict[str, type[Schema]] = {
+    "vectors": Vectors, "table": Table, "images": Images, "sequences": Sequences, "interactions": Interactions,
+}  # fmt: skip
 
-__all__ = ["KINDS", "Images", "Rows", "Schema", "Sequences", "Table", "Vectors", "kind_of", "layout_of", "open_data", "read_path"]
+__all__ = [
+    "KINDS", "Images", "Interactions", "Rows", "Schema", "Sequences", "Table", "Vectors", "kind_of", "layout_of", "open_data",
+    "read_path",
+]  # fmt: skip
 
 
 def open_data(X, kind: str = "auto"):
@@ -50,12 +57,15 @@ def kind_of(X) -> str:
 
 
 def read_path(path, kind: str = "auto") -> tuple[Any, list[str] | None]:
-    """The data at a path: a folder of pictures or one picture (with the names), a .npy array, a .csv or .parquet table."""
+    """The data at a path: a folder of pictures or one picture (with the names), a .npy or .npz array, a .csv or .parquet table.
+
+    A .npz file holds a sparse matrix, as scipy saves it.
+    """
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist. Give a folder of pictures, a picture, a .npy array, a .csv or .parquet table, or the "
-            "name of a data set: digits, mnist, fashion-mnist, with :train or :test."
+            f"{path} does not exist. Give a folder of pictures, a picture, a .npy array, a sparse matrix (.npz), a .csv or "
+            ".parquet table, or the name of a data set: digits, mnist, fashion-mnist, with :train or :test."
         )
     if path.is_dir():
         return read_folder(path)
@@ -64,11 +74,13 @@ def read_path(path, kind: str = "auto") -> tuple[Any, list[str] | None]:
         return read_picture(path)[None], [path.name]
     if suffix == ".npy":
         return read_npy(path), None
+    if suffix == ".npz":
+        return read_npz(path), None
     if suffix == ".csv":
-        return read_csv(path, as_frame=kind == "table"), None
+        return read_csv(path, as_frame=kind in ("table", "interactions")), None
     if suffix == ".parquet":
         return read_parquet(path), None
-    raise ValueError(f"{path} ends in {suffix!r}. A folder of pictures, a picture, .npy, .csv or .parquet can be read.")
+    raise ValueError(f"{path} ends in {suffix!r}. A folder of pictures, a picture, .npy, .npz, .csv or .parquet can be read.")
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -79,6 +91,17 @@ def read_npy(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"{path} is no .npy array that can be read safely ({error}). Save it with numpy.save.") from error
+
+
+def read_npz(path: Path) -> Any:
+    """A sparse matrix, as scipy.sparse.save_npz writes it, once it is certain that its indices lie within it."""
+    try:
+        matrix = sparse.load_npz(path)  # which refuses pickled objects
+        if hasattr(matrix, "check_format"):
+            matrix.check_format(full_check=True)
+        return matrix
+    except (ValueError, TypeError, KeyError, EOFError, OSError, BadZipFile) as error:
+        raise ValueError(f"{path} holds no sparse matrix ({error}). Save it with scipy.sparse.save_npz.") from error
 
 
 def as_array(X) -> np.ndarray:

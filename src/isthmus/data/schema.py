@@ -20,6 +20,7 @@ from ..records import Data
 
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
+_LOOKED = 2**24  # values looked at at once, which sparse rows are made dense for
 
 
 class Schema:
@@ -38,6 +39,7 @@ class Schema:
     longest: int | None = None  # steps of the longest sample that was learnt from, where lengths vary
     typical: tuple[int, ...] = ()  # the mean of the axes that vary
     endings: tuple[str, ...] = (".npy", ".csv")  # of the files that samples are written to; "" is a folder
+    unit_length = False  # whether a network reads every sample divided by its length
     statistics: "Statistics | None" = None
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
@@ -216,23 +218,25 @@ class Rows:
     """Samples that can be taken by index or in blocks, as `Data` tensors are made of: scaled, on the device, dense.
 
     Values stay as they came (uint8 pixels take a quarter of the memory) until they are taken; `resident` moves them to the
-    device, and scales floats once and for all.
+    device, and scales floats once and for all. `names` are those of the samples, where the data brought any.
     """
+
+    names: Any = None
 
     @property
     def groups(self) -> list[Tensor] | None:
         """The samples that are padded to one size, where sizes differ, as index tensors."""
         return None
 
-    def __init__(self, schema: Schema, values, dtype=torch.float32, device="cpu", ready=False):
+    def __init__(self, schema: Schema, values, dtype=torch.float32, device="cpu", ready=False, names=None):
         self.schema, self.values = schema, values
-        self.dtype, self.device, self.ready = dtype, device, ready
+        self.dtype, self.device, self.ready, self.names = dtype, device, ready, names
 
     def __len__(self) -> int:
         return self.values.shape[0]
 
     def to(self, dtype, device) -> "Rows":
-        return Rows(self.schema, self.values, dtype, device, self.ready)
+        return Rows(self.schema, self.values, dtype, device, self.ready, self.names)
 
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
@@ -272,15 +276,19 @@ class Rows:
 
     def range(self) -> tuple[float, float]:
         """The least and the greatest value, as the network sees them."""
-        blocks = [torch.stack(torch.aminmax(self.block(start, start + 8192).values)) for start in range(0, len(self), 8192)]
-        every = torch.stack(blocks)
+        every = torch.stack([torch.stack(torch.aminmax(data.values)) for data in self.looks()])
         return float(every.min()), float(every.max())
 
     def looked_at(self) -> "Rows":
         """These rows, once it is certain that all are finite; `block` and the statistics look by themselves."""
-        for start in range(0, len(self), 8192):
-            self.block(start, start + 8192)
+        for _ in self.looks():
+            pass
         return self
+
+    def looks(self):
+        """All samples, a few at a time."""
+        count = max(1, min(8192, _LOOKED // max(1, math.prod(self.schema.shape))))
+        return (self.block(start, start + count) for start in range(0, len(self), count))
 
     def subset(self, index: Tensor) -> "Rows":
         index = index.cpu()
