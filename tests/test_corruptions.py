@@ -77,6 +77,7 @@ def test_a_samples_damage_does_not_depend_on_order_or_company(name):
     torch.testing.assert_close(damaged(corruption, values, [3]), together[[3]], rtol=0, atol=1e-6)
 
 
+@pytest.mark.law_of("denoising", "masked")
 @pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in WITHOUT_CHANCE])
 def test_damage_is_drawn_afresh_for_every_sample_in_every_epoch_and_for_every_seed(name):
     values, corruption = pictures(1).expand(6, -1, -1, -1), ready(CORRUPTIONS[name](), pictures(40))
@@ -97,6 +98,7 @@ def test_a_chain_damages_one_after_the_other_with_draws_of_their_own():
     assert float(left.mean()) == pytest.approx(0.25, abs=0.01)  # half of them, were the draws the same
 
 
+@pytest.mark.law_of("denoising", "masked")
 def test_training_damages_the_source_and_leaves_the_target_whole():
     X = np.random.default_rng(0).random((50, 12))
     model = Autoencoder(4, corruption=Mask(0.5), max_epochs=1, random_state=0).fit(X)
@@ -120,6 +122,7 @@ def test_salt_and_pepper_strike_their_share_evenly_and_all_channels_alike():
     assert float(salt.float().mean()) == pytest.approx(0.15, abs=0.01)
 
 
+@pytest.mark.law_of("masked")
 @pytest.mark.parametrize("corruption, alike", [(Mask(0.3), False), (Drop(0.3), True)], ids=repr)
 def test_what_is_masked_is_single_values_and_what_is_dropped_whole_places(corruption, alike):
     values = 0.1 + pictures(20)
