@@ -316,7 +316,6 @@ def test_new_rows_through_the_command_line(tmp_path, capsys):
     refused = {
         "sample": (["-o", tmp_path / "new.npy"], ".csv or .parquet"),
         "interpolate": ([tmp_path / "in.csv", "-o", tmp_path / "way.csv"], "X[:1]"),
-        "report": ([tmp_path / "in.csv", "-o", tmp_path / "r.html"], "fitted to a table"),
     }
     for verb, (arguments, words) in refused.items():
         assert main([verb, str(tmp_path / "m"), *map(str, arguments)]) == 1
