@@ -275,6 +275,9 @@ def test_a_data_set_of_pictures_is_read_as_vectors_where_the_model_wants_them(tm
     assert call("fit", "digits:test", "--kind", "vectors", "-o", tmp_path / "m", "-n", 3, "--epochs", 1) == 0
     assert call("encode", tmp_path / "m", "digits:test", "-o", tmp_path / "codes.npy") == 0
     assert np.load(tmp_path / "codes.npy").shape == (359, 3)
+    validated = ("--validation", "digits:test", "-n", 3, "--epochs", 1, "--json")
+    assert call("fit", "digits:test", "--kind", "vectors", *validated, "-o", tmp_path / "v") == 0
+    assert "validation_loss" in isthmus.load(tmp_path / "v").history_[-1]
 
 
 def test_a_model_that_is_told_labels_is_told_those_of_the_data(tmp_path, capsys):

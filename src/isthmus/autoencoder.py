@@ -17,7 +17,7 @@ from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
 from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
-from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
+from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, listed, loss_part, refuse_misplaced
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
@@ -439,14 +439,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        a, b : one sample each, without the axis of samples
+        a, b : one sample each, without the axis of samples; of a table, a frame of one row
         steps : int, default 8; 2 or more
         condition : as for `sample`
         """
         self._need("decoder")
         generation.check_arguments(steps=steps)
         both = generation.both_ends(self, a, b)
-        ends = torch.as_tensor(self.encode(both) if self.condition_ is None else self.encode(both, condition))
+        told = () if self.condition_ is None else (condition,)
+        ends = [torch.as_tensor(self.encode(end, *told))[0] for end in both]
         spherical = getattr(self.network_.bottleneck, "posterior", False)
         return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
 
@@ -656,6 +657,8 @@ RANGES = {
 def check_parameters(model: Autoencoder) -> None:
     """Refuses constructor parameters out of range, by name, before anything is read or trained."""
     check_ranges(model, RANGES)
+    for role in ROLES:
+        refuse_misplaced(role, getattr(model, role))
     if model.training is not None and not isinstance(model.training, Training):
         raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
     (model.training or Training()).check_ranges()

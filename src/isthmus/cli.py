@@ -219,12 +219,12 @@ def sample(
     seed: int = 0,
     force: Force = False,
 ):
-    """Draw new samples: a .png grid of pictures, or a .npy array."""
-    target = free_file(output, (".png", ".npy"), force)
+    """Draw new samples: a .png grid of pictures, a .npy array, or a .csv or .parquet table."""
     fitted = loaded(model)
+    target = free_drawing(output, fitted, force)
     if prior is not None:
         fitted.fit_prior("mixture", opened(prior, fitted.schema_.kind)[0], told_to(fitted, prior))
-    write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), shape)
+    write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), fitted, shape)
 
 
 @app.command
@@ -247,8 +247,12 @@ def interpolate(
     """
     import numpy as np
 
-    target = free_file(output, (".png", ".npy"), force)
     fitted = loaded(model)
+    target = free_drawing(output, fitted, force)
+    if fitted.schema_.kind == "table":
+        raise ValueError(
+            f"{model} was fitted to a table, whose rows are walked between in Python: model.interpolate(X[:1], X[1:2])."
+        )
     X, _, _ = opened(data, fitted.schema_.kind)
     if not isinstance(X, np.ndarray):
         raise ValueError(
@@ -265,7 +269,7 @@ def interpolate(
     if len(pairs) < n:
         note(f"{data} has samples for {len(pairs)} ways.")
     ways = [way_between(fitted, X[a], X[b], steps, None if told is None else told[a]) for a, b in pairs]
-    write_drawn(target, np.concatenate(ways), shape, columns=len(ways[0]))
+    write_drawn(target, np.concatenate(ways), fitted, shape, columns=len(ways[0]))
 
 
 @app.command
@@ -504,6 +508,12 @@ def free_output(path: Path, model, force: bool) -> Path:
     return free_file(path, tuple(ending for ending in schema.endings if ending), force)
 
 
+def free_drawing(path: Path, model, force: bool) -> Path:
+    """A file for new samples: a picture or an array, or of a table one of its own endings."""
+    endings = model.target_schema_.endings
+    return free_file(path, (".png", ".npy") if ".npy" in endings else endings, force)
+
+
 def refuse_replacing_folder(path: Path, schema, force: bool) -> None:
     from .files import refuse_existing
 
@@ -532,10 +542,10 @@ def write_result(path: Path, values, names: list[str] | None, model, force: bool
         schema.write_folder(aside, values, names or [f"{i:0{width}d}" for i in range(len(values))])
 
 
-def write_drawn(path: Path, values, shape: str | None, columns: int | None = None) -> None:
-    """Samples as a .npy array, or as pictures side by side in one .png."""
-    if path.suffix.lower() == ".npy":
-        return write_array(path, values)
+def write_drawn(path: Path, values, model, shape: str | None, columns: int | None = None) -> None:
+    """Samples as pictures side by side in one .png, or in a file as their kind of data is written to."""
+    if path.suffix.lower() != ".png":
+        return write_result(path, values, None, model, force=True)
     import numpy as np
 
     from .data.images import as_bytes, grid

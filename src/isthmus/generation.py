@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
 from .data.schema import Ready
-from .network import in_blocks
+from .network import in_blocks, refuse_misplaced
 from .parts import PRIORS, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
@@ -40,13 +40,19 @@ def check_several(model, like) -> None:
         raise ValueError(f"like has shape {shape}, which is one sample; an array of samples is expected. Pass like=X[:1].")
 
 
-def both_ends(model, a, b) -> np.ndarray:
-    """The two samples that a way leads between, as an array of two."""
-    ends = {"a": np.asarray(a), "b": np.asarray(b)}
-    for name, end in ends.items():
-        if not is_one(model, end.shape):
-            raise ValueError(f"{name} has shape {end.shape}, but one sample is expected, {model.schema_.shape}. Pass X[0], say.")
-    return np.stack(list(ends.values()))
+def both_ends(model, a, b) -> list:
+    """The two samples that a way leads between, each with the axis of samples; a frame of one row has it."""
+    return [end_of(model, name, end) for name, end in (("a", a), ("b", b))]
+
+
+def end_of(model, name: str, end):
+    if hasattr(end, "columns") and len(end) == 1:
+        return end
+    cure = "Pass a frame of one row, X[:1], say." if model.schema_.kind == "table" else "Pass X[0], say."
+    values = np.asarray(end)
+    if not is_one(model, values.shape) or values.dtype.kind == "O":
+        raise ValueError(f"{name} has shape {values.shape}, but one sample is expected, {model.schema_.shape}. {cure}")
+    return values[None]
 
 
 def seed_of(random_state) -> int:
@@ -81,6 +87,7 @@ def held_to_normal(network) -> bool:
 
 def built_prior(prior, model):
     """The prior, ready to be fitted; its first weights follow the model's seed, as those of a prior given to `fit` do."""
+    refuse_misplaced("prior", prior)
     part = part_of(prior, PRIORS, "prior")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(model.seed_)

@@ -29,6 +29,10 @@ from .parts.gaussian import log_normal
 from .parts.layers import ACTIVATIONS, Bypass
 from .parts.random import Random
 
+ROLES: dict[str, Any] = {
+    "architecture": ARCHITECTURES, "bottleneck": BOTTLENECKS, "corruption": CORRUPTIONS, "loss": LOSSES, "penalties": PENALTIES,
+    "objective": OBJECTIVES, "prior": PRIORS,
+}  # fmt: skip
 _WIDTH_OF_TOKENS = 64  # of the vector that a token becomes
 _EXAMPLE_STEPS = 64  # along every axis whose length varies, where a network is tried out
 
@@ -279,6 +283,14 @@ def check_combination(network: Network) -> None:
             f"bottleneck={network.bottleneck!r} weighs the loss against the code's cost in nats, so the loss must be a "
             f"likelihood. Use loss='squared', 'absolute' or 'bernoulli' instead of {network.loss!r}."
         )
+
+
+def refuse_misplaced(role: str, given) -> None:
+    """Refuses a part of isthmus that was passed for another role than its own."""
+    for part in listed(given):
+        homes = [other for other, table in ROLES.items() if isinstance(part, tuple(table.values()))]
+        if homes and role not in homes:
+            raise TypeError(f"{role}={part!r}: this part has another role. Pass {homes[0]}={part!r}.")
 
 
 def listed(parts) -> list:
