@@ -270,6 +270,9 @@ PLACES = {
     "a bottleneck for a prior, afterwards": (
         lambda: fit().fit_prior(TopK(), ROWS), TypeError, ["prior=TopK()", "bottleneck=TopK()"],
     ),
+    "a prior that nothing holds the codes to": (
+        lambda: fit().fit_prior("normal", ROWS), ValueError, ["N(0, I)", "fit_prior('mixture', X)"],
+    ),
     "an architecture for a corruption": (
         lambda: fit(corruption=[Noise(), Dense()]), TypeError, ["corruption=Dense()", "architecture=Dense()"],
     ),

@@ -17,7 +17,7 @@ from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
 from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
-from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, listed, loss_part, refuse_misplaced
+from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
@@ -219,7 +219,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             torch.default_generator.manual_seed(self.seed_)
             told = 0 if self.condition_ is None else self.condition_.width
             network = Network(choices, self.schema_, self.target_schema_, self._number_of_components(), told)
-        deliberate = bool(listed(self.penalties)) or (not is_auto(self.corruption) and bool(listed(self.corruption)))
+        deliberate = bool(several(self.penalties)) or (not is_auto(self.corruption) and bool(several(self.corruption)))
         network.check_room(self.schema_.size, deliberate)
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
         self.network_ = network.to(self.device_, self.dtype_).eval()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .data.schema import Ready
 from .network import in_blocks, refuse_misplaced
-from .parts import PRIORS, part_of
+from .parts import PRIORS, Normal, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
 
@@ -98,9 +98,14 @@ def built_prior(prior, model):
 def fit_prior(model, prior, X, condition=None) -> None:
     """Builds the prior and fits it to the codes of `X`; the model's own is replaced."""
     model._need("encoder")
-    part = built_prior(prior, model)
+    part, network = built_prior(prior, model), model.network_
     if part.trained:
         raise ValueError(f"{part!r} is trained along with the model: fit with prior={part!r}.")
+    if isinstance(part, Normal) and not getattr(network.bottleneck, "posterior", False) and not held_to_normal(network):
+        raise ValueError(
+            "Nothing holds this model's codes to N(0, I), so draws from there would decode to no sample of the data. Fit a prior "
+            "to the codes themselves: fit_prior('mixture', X)."
+        )
     part.fit(codes_for(part, model, model._rows(X), *model._told(condition, len_of(X))))
     model.network_.prior, model.prior_ = part, prior
 

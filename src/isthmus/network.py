@@ -287,19 +287,19 @@ def check_combination(network: Network) -> None:
 
 def refuse_misplaced(role: str, given) -> None:
     """Refuses a part of isthmus that was passed for another role than its own."""
-    for part in listed(given):
+    for part in several(given):
         homes = [other for other, table in ROLES.items() if isinstance(part, tuple(table.values()))]
         if homes and role not in homes:
             raise TypeError(f"{role}={part!r}: this part has another role. Pass {homes[0]}={part!r}.")
 
 
-def listed(parts) -> list:
+def several(parts) -> list:
     """None, one part or several, as a list."""
     return [] if parts is None else list(parts) if isinstance(parts, list | tuple) else [parts]
 
 
 def built_corruptions(corruptions, schema) -> list:
-    built = [part_of(corruption, CORRUPTIONS, "corruption") for corruption in listed(corruptions)]
+    built = [part_of(corruption, CORRUPTIONS, "corruption") for corruption in several(corruptions)]
     for corruption in built:
         corruption.build(schema)
     return built
@@ -308,7 +308,7 @@ def built_corruptions(corruptions, schema) -> list:
 def built_penalties(penalties) -> dict:
     """By name, as they appear in `history_`: the class in lower case, numbered from the second of its kind."""
     named: dict = {}
-    for penalty in listed(penalties):
+    for penalty in several(penalties):
         part = part_of(penalty, PENALTIES, "penalty")
         name = type(part).__name__.lower()
         count = sum(type(other) is type(part) for other in named.values())
