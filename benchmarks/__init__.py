@@ -25,5 +25,6 @@ TABLES = (
     "features",
     "imputation",
     "transform_rate",
+    "folder",
     "start_up",
 )

@@ -98,7 +98,7 @@ DATA = {
     "pixels of 64 bits": (lambda: fit(PICTURES.astype(int), kind="images"), ValueError, ["int64", "uint8", "astype"]),
     "vectors for an image model": (lambda: fit(PICTURES).transform(ROWS), ValueError, [r"\(40, 6\)", "height, width"]),
     "floats of three axes": (lambda: fit(PICTURES / 255), ValueError, ["(20, 8, 9)", "kind='images'", "flatten"]),
-    "whole numbers of five axes": (lambda: fit(np.zeros((2, 3, 4, 4, 1), np.uint8)), ValueError, ["(2, 3, 4, 4, 1)", "flatten"]),
+    "whole numbers of six axes": (lambda: fit(np.zeros((2, 2, 3, 4, 4, 1), np.uint8)), ValueError, ["(2, 2, 3, 4, 4", "flatten"]),
     "outside [0, 1] with bernoulli": (
         lambda: fit(loss="bernoulli"), ValueError, ["loss='bernoulli'", "between 0 and 1", "scale='minmax'", "loss='squared'"],
     ),

@@ -16,6 +16,7 @@ from torch import Tensor
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
+from .data.lazy import taken
 from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
 from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
@@ -57,7 +58,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors", "table", "images" or "interactions", default "auto"
+    kind : "auto", "vectors", "table", "images", "video", "sequences" or "interactions", default "auto"
         A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
         missing, under kind="table". Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item
         and perhaps rating, is who used or rated what: a sample is a user (see `data.Interactions`).
@@ -236,7 +237,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
         if weight is not None and not weight.all():
             counts = np.flatnonzero(weight)
-            X, weight = X[torch.from_numpy(counts).to(X.device) if isinstance(X, Tensor) else counts], weight[counts]
+            X, weight = taken(X, counts), weight[counts]
         schema = KINDS[kind].learn(X, self.scale, weight)
         if isinstance(schema, Vectors):
             schema.layout = layout
@@ -244,7 +245,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
-        return self._on_device(schema.read(open_data(X, schema.kind)[0]))
+        return self._on_device(schema.read(open_data(X, schema.kind, **schema.reading)[0]))
 
     def _on_device(self, rows: Rows) -> Rows:
         """As the network computes: what was chosen when it was built stays, whatever the parameters say now."""

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,7 +29,10 @@ app = App(
 )
 
 Data = Annotated[
-    str, Parameter(help="A path (folder of pictures, picture, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test.")
+    str,
+    Parameter(
+        help="A path (folder of pictures or films, picture, .mp4, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test."
+    ),
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
 Preset = Annotated[
@@ -40,8 +44,21 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
+Size = Annotated[tuple[int, int] | None, Parameter(negative="", help="Height and width to resize films to: --size 48 64.")]
+
+
+@Parameter(name="*")
+@dataclass
+class Reading:
+    """How files are read."""
+
+    skip_corrupt: Annotated[bool, Parameter(negative="", help="Leave out pictures that cannot be read.")] = False
+    frames: Annotated[int | None, Parameter(validator=Number(gte=1), help="Of a window of a film; 16, or the model's.")] = None
+    size: Size = None
+
+
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
-Kind = Literal["auto", "vectors", "table", "images", "sequences", "interactions"]
+Kind = Literal["auto", "vectors", "table", "images", "video", "sequences", "interactions"]
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -80,6 +97,7 @@ def fit(
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str | None = None,
     seed: int = 0,
+    reading: Reading | None = None,
     force: Force = False,
     as_json: Json = False,
 ):
@@ -94,11 +112,11 @@ def fit(
     }  # fmt: skip
     settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
-    X, _, model.kind = opened(data, model.kind)
+    X, _, model.kind = opened(data, model.kind, reading)
     note(read_as(data, X, model.kind))
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
-        model.fit(X, condition=condition, validation=validation_of(validation, model.kind), callbacks=[early])
+        model.fit(X, condition=condition, validation=validation_of(validation, model.kind, reading), callbacks=[early])
         model.save(output, overwrite=force)
     last = model.history_[-1]
     reached = "loss" if "loss" in last else "objective"
@@ -113,14 +131,14 @@ def fit(
 
 
 @app.command
-def encode(model: Path, data: Data, *, output: Out, force: Force = False):
+def encode(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
     """Write the codes of DATA as a .npy array (n, numbers in the code).
 
     As .csv or .parquet, codes have named columns, and those of interactions the users beside them.
     """
     target = free_file(output, (".npy", ".csv", ".parquet"), force)
     fitted = loaded(model)
-    X, _, _ = opened(data, fitted.schema_.kind)
+    X, _ = opened_for(fitted, data, reading)
     if target.suffix.lower() == ".npy":
         return write_array(target, fitted.transform(X, told_to(fitted, data)))
     from .data.frames import write_frame
@@ -143,7 +161,8 @@ def decode(
 ):
     """Decode a .npy array of codes into a .npy array or, for images, into a folder of .png pictures."""
     fitted = loaded(model, only="decoder")
-    target = free_output(output, fitted, force)
+    film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
+    target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
     from .data import read_npy
 
     if not codes.is_file():
@@ -152,14 +171,17 @@ def decode(
 
 
 @app.command
-def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
-    """Encode and decode DATA; write a .npy array, a .csv or .parquet table, or a folder of .png pictures under their old names.
+def reconstruct(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
+    """Encode and decode DATA; write a .npy array, a .csv or .parquet table, a folder of .png pictures or films under their old
+    names, or an .mp4.
 
     Of interactions the result are the scores of all items: of users in the order of their names, which a table holds besides.
     """
     fitted = loaded(model)
     target = free_output(output, fitted, force)
-    X, names, _ = opened(data, fitted.schema_.kind)
+    X, names = opened_for(fitted, data, reading)
+    if fitted.target_schema_.kind == "video" and target.suffix.lower() != ".npy":
+        return write_films(target, fitted, X, force)
     write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, fitted, force)
 
 
@@ -179,6 +201,7 @@ def report(
     output: Out = Path("report.html"),
     train: Annotated[str | None, Parameter(help="The data the model was trained on, to fit PCA to and to compare.")] = None,
     force: Force = False,
+    reading: Reading | None = None,
     as_json: Json = False,
 ):
     """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA."""
@@ -186,10 +209,10 @@ def report(
 
     free_file(output, (".html",), force)
     fitted = loaded(model)
-    X, _, _ = opened(data, fitted.schema_.kind)
+    X, _ = opened_for(fitted, data, reading)
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
-        train_X, train_y, train_told = opened(train, fitted.schema_.kind)[0], labels_of(train), told_to(fitted, train)
+        train_X, train_y, train_told = opened_for(fitted, train, reading)[0], labels_of(train), told_to(fitted, train)
     study = page.study_of(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
     page.write_study(study, output, overwrite=force)
     tell(study.rows, as_json, lambda: page.text_table(study.rows))
@@ -217,13 +240,14 @@ def sample(
     prior: Annotated[str | None, Parameter(help="DATA to fit a mixture of Gaussians to, where the model has no prior.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
+    reading: Reading | None = None,
     force: Force = False,
 ):
     """Draw new samples: a .png grid of pictures, a .npy array, or a .csv or .parquet table."""
     fitted = loaded(model)
     target = free_drawing(output, fitted, force)
     if prior is not None:
-        fitted.fit_prior("mixture", opened(prior, fitted.schema_.kind)[0], told_to(fitted, prior))
+        fitted.fit_prior("mixture", opened_for(fitted, prior, reading)[0], told_to(fitted, prior))
     write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), fitted, shape)
 
 
@@ -238,6 +262,7 @@ def interpolate(
     condition: Annotated[str | None, Parameter(help="The label to keep to, where the model was fitted with labels.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
+    reading: Reading | None = None,
     force: Force = False,
 ):
     """Walk through the code from one sample of DATA to another: a .png grid, a way a row, or a .npy array.
@@ -253,8 +278,10 @@ def interpolate(
         raise ValueError(
             f"{model} was fitted to a table, whose rows are walked between in Python: model.interpolate(X[:1], X[1:2])."
         )
-    X, _, _ = opened(data, fitted.schema_.kind)
-    if not isinstance(X, np.ndarray):
+    from .data.lazy import Lazy
+
+    X, _ = opened_for(fitted, data, reading)
+    if not isinstance(X, np.ndarray | Lazy):
         raise ValueError(
             f"A way leads between rows of an array or pictures, and {data} holds {fitted.schema_.kind} of another form."
         )
@@ -277,13 +304,14 @@ def info(
     what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
     *,
     kind: Annotated[Kind, Parameter(help="How DATA is to be read.")] = "auto",
+    reading: Reading | None = None,
     as_json: Json = False,
 ):
     """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
     from .information import about_data, about_model, as_text
 
     is_model = any((Path(what) / name).is_file() for name in ("config.json", "model.safetensors"))
-    facts = about_model(Path(what)) if is_model else about_data(what, kind)
+    facts = about_model(Path(what)) if is_model else about_data(what, kind, **options_of(reading))
     tell(facts, as_json, lambda: as_text(facts))
 
 
@@ -390,7 +418,17 @@ class EndingEarly:
         signal.signal(signal.SIGINT, self.before)
 
 
-def opened(data: str, kind: str):
+def options_of(reading: Reading | None) -> dict:
+    """What the flags say of how files are read."""
+    return {name: value for name, value in asdict(reading or Reading()).items() if value}
+
+
+def opened_for(model, data: str, reading: Reading | None = None):
+    """The data as a model reads them, and the names of its pictures."""
+    return opened(data, model.schema_.kind, Reading(**model.schema_.reading | options_of(reading)))[:2]
+
+
+def opened(data: str, kind: str, reading: Reading | None = None):
     """The data at a path or under a name, the names of its pictures, and its kind."""
     from . import datasets
     from .data import read_path
@@ -398,8 +436,14 @@ def opened(data: str, kind: str):
     if datasets.is_name(data):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
-        X, names = read_path(data, kind)
-    return X.reshape(len(X), -1) if kind == "vectors" and len(X.shape) > 2 and len(X) else X, names, kind
+        X, names = read_path(data, kind, **options_of(reading))
+    return flat(X) if kind == "vectors" and len(X.shape) > 2 and len(X) else X, names, kind
+
+
+def flat(X):
+    import numpy as np
+
+    return np.asarray(X).reshape(len(X), -1)
 
 
 def read_as(data: str, X, kind: str) -> str:
@@ -467,13 +511,13 @@ def labels_of(data: str):
     return datasets.load(data)[1] if datasets.is_name(data) else None
 
 
-def validation_of(text: str | None, kind: str):
+def validation_of(text: str | None, kind: str, reading: Reading | None):
     if text is None:
         return None
     try:
         return float(text)
     except ValueError:
-        return opened(text, kind)[0]
+        return opened(text, kind, reading)[0]
 
 
 def loaded(path: Path, only=None):
@@ -540,6 +584,40 @@ def write_result(path: Path, values, names: list[str] | None, model, force: bool
     width = len(str(len(values) - 1))
     with folder_aside(path, replace=force) as aside:
         schema.write_folder(aside, values, names or [f"{i:0{width}d}" for i in range(len(values))])
+
+
+def write_films(path: Path, model, clips, force: bool) -> None:
+    """Every film rebuilt, as many frames at its rate: as one .mp4, or in a folder under its old name."""
+    from .data import Clips
+    from .files import file_aside, folder_aside
+
+    if not isinstance(clips, Clips):
+        raise ValueError(f"-o {path}: what comes from an array has no frame rate. Write an array, .npy.")
+    if path.suffix:
+        if len(clips.films) > 1:
+            raise ValueError(f"-o {path}: these are {len(clips.films)} films. Give the name of a folder, without an ending.")
+        with file_aside(path) as file:
+            write_rebuilt(file, model, clips, 0)
+        return
+    with folder_aside(path, replace=force) as aside:
+        for number, name in enumerate(clips.names):
+            place = aside / Path(name).with_suffix(".mp4")
+            place = aside / f"{name}.mp4" if place.exists() else place  # a.mkv beside a.mp4
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with open(place, "wb") as file:
+                write_rebuilt(file, model, clips, number)
+
+
+def write_rebuilt(file, model, clips, number: int) -> None:
+    """One film, rebuilt a few windows at a time."""
+    from .data import save_video
+
+    film, windows = clips.films[number], clips.windows_of(number)
+    several = max(1, min(model.block_, 2**28 * len(clips) // clips.nbytes))  # a quarter of a gigabyte
+    parts = (windows[i : i + several] for i in range(0, len(windows), several))
+    save_video(
+        file, (window for part in parts for window in model.reconstruct(clips[part.start : part.stop])), film.rate, len(film)
+    )
 
 
 def write_drawn(path: Path, values, model, shape: str | None, columns: int | None = None) -> None:

@@ -30,7 +30,7 @@ def check_arguments(**given) -> None:
 def is_one(model, shape) -> bool:
     """Whether this is the shape of one sample, without the axis of samples; pictures of one channel may leave it away."""
     schema = model.schema_
-    return tuple(shape) == schema.shape or (schema.kind == "images" and (*shape, 1) == schema.shape)
+    return tuple(shape) == schema.shape or (schema.kind in ("images", "video") and (*shape, 1) == schema.shape)
 
 
 def check_several(model, like) -> None:

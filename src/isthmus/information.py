@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from . import datasets
-from .data import KINDS, Rows, open_data
+from .data import KINDS, Clips, Rows, open_data
 from .network import in_blocks, layers_of
 from .saving import MissingPart, load, read_config
 from .training import signs_of_collapse
@@ -38,10 +38,10 @@ def about_model(path: Path) -> dict:
     }
 
 
-def about_data(what: str, kind: str = "auto") -> dict:
-    """The kind, shape, type, range and scaling that `fit` would find."""
+def about_data(what: str, kind: str = "auto", **reading) -> dict:
+    """The kind, shape, type, range and scaling that `fit` would find; `reading` says how files are read."""
     X = datasets.load(what)[0] if datasets.is_name(what) else what
-    X, kind = open_data(X, kind)
+    X, kind = open_data(X, kind, **reading)
     X = KINDS[kind].check(X)
     schema: Any = KINDS[kind].learn(X)
     if kind == "table":
@@ -52,6 +52,7 @@ def about_data(what: str, kind: str = "auto") -> dict:
         "data": what,
         "kind": kind,
         "samples": int(X.shape[0]),
+        **about_films(X),
         "shape": list(schema.shape),
         "dtype": schema.dtype,
         "least": float(schema.learnt.low.min()),
@@ -59,6 +60,14 @@ def about_data(what: str, kind: str = "auto") -> dict:
         "scaling": "none" if schema.is_identity else "each column" if schema.center.ndim else "all pixels alike",
         **constant_columns(schema),
     }
+
+
+def about_films(X) -> dict:
+    """How many films and frames there are, and how many frames a second, where the samples are windows of films."""
+    if not isinstance(X, Clips):
+        return {}
+    rate = "differs" if X.rate is None else float(round(X.rate, 3))
+    return {"films": len(X.films), "frames": sum(map(len, X.films)), "frames a second": rate}
 
 
 def columns_of(schema, X) -> list[dict]:

@@ -118,6 +118,7 @@ class Network(nn.Module):
         self.objective = part_of(choices.objective, OBJECTIVES, "objective")
         self.prior = part_of(choices.prior, PRIORS, "prior") if choices.prior is not None else None
 
+        schema.check_code(n_components)
         check_sizes(self.architecture, schema, target_schema)
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
         self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
@@ -378,8 +379,8 @@ def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:
     results: list[Tensor] = [torch.empty(0)] * len(rows[0])
     one_shape = True
     for group in groups:
-        steps = math.prod(next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist())
-        several = max(1, min(size, size * _EXAMPLE_STEPS // steps))
+        space = next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist()
+        several = max(1, min(size, size * _EXAMPLE_STEPS ** len(space) // math.prod(space)))
         for index in group.split(several):
             parts = function(*(padded(r.take(index), several) for r in rows))
             one_shape = one_shape and isinstance(parts, Tensor)

@@ -183,7 +183,7 @@ def refuse_kind(schema) -> None:
 
 def opened(X, schema):
     """Data of the schema's kind; a path is read."""
-    return open_data(X, schema.kind)[0]
+    return open_data(X, schema.kind, **schema.reading)[0]
 
 
 def numbers(X, schema) -> np.ndarray:
@@ -191,7 +191,7 @@ def numbers(X, schema) -> np.ndarray:
     checked = KINDS[schema.kind].check(X)
     schema.check_shape(checked)
     values: Any = plots.dense(checked)
-    white = np.iinfo(values.dtype).max if schema.kind == "images" and values.dtype.kind == "u" else 1
+    white = np.iinfo(values.dtype).max if schema.kind in ("images", "video") and values.dtype.kind == "u" else 1
     values = values.astype(np.float64 if values.dtype == np.float64 else np.float32) / white
     if schema.center.ndim:
         values = (values - schema.center.numpy()) / schema.scale.numpy()
@@ -208,7 +208,7 @@ def is_picture(study: Study) -> bool:
 
 
 def unit_of(schema) -> str:
-    if schema.kind == "images":
+    if schema.kind in ("images", "video"):
         return "pixels in [0, 1]" if schema.dtype.startswith("uint") else "pixels as they came"
     return "columns as the model scales them" if schema.center.ndim else "data units"
 

@@ -17,6 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from ..records import Data
+from .lazy import Lazy, taken
 
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
@@ -79,6 +80,11 @@ class Schema:
         return Rows(self, X)
 
     @property
+    def reading(self) -> dict:
+        """What `read_path` is told, so that a file is read as the samples were that this was learnt from."""
+        return {}
+
+    @property
     def size(self) -> int:
         """Numbers in a sample; where sizes vary, in one of the mean size."""
         return math.prod(self.shape) if not self.varies else math.prod(self.typical) * math.prod(self.shape[len(self.typical) :])
@@ -106,6 +112,9 @@ class Schema:
 
     def check_shape(self, X) -> None:
         raise NotImplementedError
+
+    def check_code(self, n_components: int | None) -> None:
+        """Refuses a code of so many numbers where samples of this kind have none. Nothing by default."""
 
     def scaled(self, values: Tensor, dtype=torch.float32) -> Tensor:
         """Values as the network sees them. Float64 is scaled before it is rounded, so large offsets cost no precision."""
@@ -240,7 +249,7 @@ class Rows:
 
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
-        if sparse.issparse(self.values):
+        if sparse.issparse(self.values) or (isinstance(self.values, Lazy) and not self.values.fits):
             return self
         if self.ready:
             return Rows(self.schema, tensor_of(self.values).to(self.device, self.dtype), self.dtype, self.device, ready=True)
@@ -257,6 +266,8 @@ class Rows:
         """The samples at `index`, (len(index), *shape)."""
         if sparse.issparse(self.values):
             return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
+        if isinstance(self.values, Lazy):
+            return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         values = tensor_of(self.values)
         return self._finish(values.index_select(0, index.to(values.device)))
 
@@ -291,9 +302,7 @@ class Rows:
         return (self.block(start, start + count) for start in range(0, len(self), count))
 
     def subset(self, index: Tensor) -> "Rows":
-        index = index.cpu()
-        values = self.values[index.to(self.values.device)] if isinstance(self.values, Tensor) else self.values[index.numpy()]
-        return Rows(self.schema, values, self.dtype, self.device, self.ready)
+        return Rows(self.schema, taken(self.values, index.cpu().numpy()), self.dtype, self.device, self.ready)
 
     def _finish(self, values: Tensor) -> Data:
         if self.ready:
