@@ -152,7 +152,8 @@ class Conv(Part):
     def decode(self, code: Code, random=None) -> Tensor:
         space, spare = self._space_of(code), self._spare()
         sizes = self._sizes((space[0] + spare, *space[1:]) if spare else space)
-        lengths = [None if self.pooled else halved(code.length, times) for times in range(len(sizes))]
+        length = code.length if self.side_paths or not self.pooled else None  # a bare code is to be written alike
+        lengths = [halved(length, times) for times in range(len(sizes))]
         x, places = masked(self._first_map(code, sizes[-1]), lengths[-1]), code.side or []
         for stage, layer in enumerate(self.decoder):
             size = sizes[-2 - stage]
@@ -161,7 +162,8 @@ class Conv(Part):
             if self.up == "transpose":
                 x = layer(x, output_size=list(size))
             else:
-                x = layer(upsample(x, size) if self.up == "upsample" else unpool(x, places[-1 - stage], size))
+                x = upsample(x, size) if self.up == "upsample" else unpool(x, places[-1 - stage], size)
+                x = layer(masked(x, lengths[-2 - stage]))
             x = masked(x, lengths[-2 - stage])
         return x.movedim(1, -1)[:, : space[0]] if spare else x.movedim(1, -1)
 

@@ -96,7 +96,8 @@ class Transformer(Part):
                 "that the code is read from all patches, or give a target of the source's size."
             )
         self.onward = not self.mapped and axes != 2 and space[0] is None
-        self.decoder = self._tower(self.width if self.mapped else math.prod(code_shape), math.prod(self.sides) * channels)
+        source = self.width if self.mapped else math.prod(code_shape)
+        self.decoder = self._tower(source, math.prod(self.sides) * channels, 1 if self.mapped or None in space else math.prod(grid_shape[:-1]))
         self.written_places = self._learnt_places(grid_shape)
 
     def encode(self, values: Tensor, length=None, random=None, there: Tensor | None = None):
@@ -119,8 +120,10 @@ class Transformer(Part):
     def decode(self, code: Code, random=None) -> Tensor:
         space = self._space_of(code)
         grid = grid_of(space, self.sides)
-        told = code.z if self.mapped else code.z.flatten(1).view(len(code.z), *[1] * len(grid), -1)
-        x = (self.decoder["first"](told) + self._places(self.written_places, grid, code.z)).flatten(1, -2)
+        told = self.decoder["first"](code.z if self.mapped else code.z.flatten(1))
+        if not self.mapped:
+            told = told.view(len(told), *(grid if None not in self.space else [1] * len(grid)), self.width)
+        x = (told + self._places(self.written_places, grid, told)).flatten(1, -2)
         x = self.decoder["last"](self._through(self.decoder, x, self._attended(code, grid), random))
         return joined(x.view(len(x), *grid, -1), self.sides, space)
 
@@ -182,10 +185,10 @@ class Transformer(Part):
 
     # -------------------------------------------------------------------------------------------------- layers
 
-    def _tower(self, source: int, target: int | None = None) -> nn.ModuleDict:
+    def _tower(self, source: int, target: int | None = None, places: int = 1) -> nn.ModuleDict:
         """The way into `width` numbers, the blocks, and, in the decoder, the way out of them."""
         tower: dict[str, nn.Module] = {
-            "first": nn.Linear(source, self.width),
+            "first": nn.Linear(source, places * self.width),
             "blocks": nn.ModuleList(Block(self.width, self.heads) for _ in range(self.layers)),
             "norm": nn.LayerNorm(self.width),
         }
