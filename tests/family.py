@@ -78,8 +78,10 @@ VARIANTS = {
     "forced both ways": composed(
         architecture=Recurrent(8, 2, bidirectional=True, teacher_forcing=True, dropout=0.2), kind="sequences"
     ),
-    "Gaussian transformer": composed(architecture=Transformer(16, 1, patch=4, queries=2, dropout=0.2), bottleneck="gaussian"),
-    "map of patches": composed(n_components=None, architecture=Transformer(8, 1, patch=4, places="learnt"), corruption="mask_patches"),
+    "Gaussian transformer": composed(architecture=Transformer(16, 1, patch=4, dropout=0.2), bottleneck="gaussian"),
+    "map of patches": composed(
+        n_components=None, architecture=Transformer(8, 1, patch=4, places="learnt"), corruption="mask_patches"
+    ),
     "autoregressive": composed(bottleneck=VectorQuantized(8, dim=2), prior=Autoregressive(8, epochs=1)),
 }  # fmt: skip
 

@@ -45,8 +45,8 @@ NETWORKS = {
     "backwards": Recurrent(6, cell="lstm", reverse=True),
     "forced": Recurrent(6, 2, teacher_forcing=True),
     "forced, backwards": Recurrent(6, teacher_forcing=True, reverse=True, bidirectional=True),
-    "transformer": Transformer(8, heads=2),
-    "patches": Transformer(8, heads=2, patch=3, dropout=0.2),
+    "transformer": Transformer(8, heads=2, queries=0),
+    "patches": Transformer(8, heads=2, patch=3, queries=0, dropout=0.2),
     "queries": Transformer(8, heads=2, queries=2),
 }  # fmt: skip
 MAPS = {  # natural codes that are as large as their samples
@@ -202,7 +202,7 @@ def test_a_saved_model_gives_equal_numbers(name, natural, fitted, tmp_path):
 
 @pytest.mark.parametrize("bottleneck", [VectorQuantized(4), "l1"], ids=repr)
 def test_a_bottleneck_of_one_size_refuses_maps_that_differ(bottleneck):
-    with pytest.raises(ValueError, match="codes of one size.*Set n_components"):
+    with pytest.raises(ValueError, match=r"codes of one size.*Set n_components"):
         small(Conv((4, 2)), RAGGED, None, bottleneck=bottleneck)
 
 
@@ -393,7 +393,9 @@ def test_turned_round_twice_is_as_before():
 
 
 @pytest.mark.law_of("masked_patches")
-@pytest.mark.parametrize("space, sides", [((28, 28), (4, 4)), ((7, 5), (2, 3)), ((9,), (4,)), ((5, 6, 7), (2, 2, 3)), ((1,), (4,))])
+@pytest.mark.parametrize(
+    "space, sides", [((28, 28), (4, 4)), ((7, 5), (2, 3)), ((9,), (4,)), ((5, 6, 7), (2, 2, 3)), ((1,), (4,))]
+)
 def test_patches_joined_are_the_sample(space, sides):
     x = torch.randn(2, *space, 3)
     patches = cut(x, sides)
@@ -432,7 +434,7 @@ def test_attention_is_the_formula_of_the_paper():
 
 
 def test_without_places_a_transformer_could_not_tell_a_sample_from_its_steps_in_another_order():
-    part = Transformer(8, heads=2, patch=1)
+    part = Transformer(8, heads=2, patch=1, queries=0)
     part.build_encoder((6, 2), axes=1, n_components=3)
     x = torch.randn(2, 6, 2)
     assert not torch.allclose(part.encode(x)[0], part.encode(x.flip(1))[0])

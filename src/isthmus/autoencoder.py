@@ -324,11 +324,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
         batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
+        rate = training.default_rate * self.network_.architecture.pace
         return Run(
             samples.resident(),
             max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
             batch_size=batch_size,
-            learning_rate=training.default_rate if is_auto(self.learning_rate) else self.learning_rate,
+            learning_rate=rate if is_auto(self.learning_rate) else self.learning_rate,
             patience=self.patience,
             training=training,
             seed=self.seed_,

@@ -276,8 +276,8 @@ def check_maps(network: Network, hidden_shape, n_components) -> None:
     fixed = [part for part in (network.bottleneck, network.prior, *penalties) if not getattr(part, "sizes_vary", part is None)]
     if fixed:
         raise ValueError(
-            f"{fixed[0]!r} needs codes of one size, but with n_components=None they have shape {tuple(hidden_shape)} and differ as "
-            "the samples do. Set n_components, 32 say."
+            f"{fixed[0]!r} needs codes of one size, but with n_components=None they have shape {tuple(hidden_shape)} and differ "
+            "as the samples do. Set n_components, 32 say."
         )
 
 

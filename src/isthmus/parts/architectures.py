@@ -15,7 +15,7 @@ Where it says `reads_gaps`, `encode` is given `there` besides, the weights of th
     read_target(channels, tokens, ended)    where there is one, called before build_decoder: what a step that must come out
                                             holds, so many numbers or one of so many tokens, and whether its end is learnt
 It says in `side_paths` whether its decoder reads `Code.side`, so that a bare code cannot be decoded, and in `halves` which
-of its modules belong to the encoder and which to the decoder.
+of its modules belong to the encoder and which to the decoder; in `pace`, at what share of the default learning rate it trains.
 """
 
 import torch

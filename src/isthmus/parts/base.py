@@ -111,7 +111,10 @@ class Part(Parameters, nn.Module):
 
     halves: Mapping[str, tuple[str, ...]] = {"encoder": (), "decoder": ()}
     side_paths: Any = False
-    sizes_vary = False  # of an architecture: whether it reads and writes samples of different sizes; of a bottleneck: maps of them
+    sizes_vary = (
+        False  # of an architecture: whether it reads and writes samples of different sizes; of a bottleneck: maps of them
+    )
+    pace = 1.0  # of an architecture: the share of the default learning rate that it is trained at
     reads_gaps = False  # of an architecture: whether its encoder is told which values are not there
 
     def set_first_weights(self) -> None:

@@ -195,7 +195,9 @@ class Conv(Part):
     def _spare(self) -> int:
         """Steps that are written behind the last one and thrown away, so that none feels the border: of sequences whose code
         does not hold their length."""
-        return 2 ** len(self.decoder) * (self.kernel // 2 + 1) if self.pooled and len(self.space) != 2 and not self.side_paths else 0
+        return (
+            2 ** len(self.decoder) * (self.kernel // 2 + 1) if self.pooled and len(self.space) != 2 and not self.side_paths else 0
+        )
 
     def _first_map(self, code: Code, size) -> Tensor:
         """(batch, channels, *size)"""

@@ -228,7 +228,11 @@ class MaskPatches(TakingAway):
         wanted = ((1 - self.share) * there.sum(1, keepdim=True)).round().clamp_min(1)
         rank = chance.argsort(1, descending=True).argsort(1)
         kept = (rank < wanted).view(*patches.shape[:-1], 1).expand_as(patches)
-        return joined(kept, self.sides, space).to(values.dtype).view(*values.shape[: 1 + self.axes], *[1] * (values.ndim - 1 - self.axes))
+        return (
+            joined(kept, self.sides, space)
+            .to(values.dtype)
+            .view(*values.shape[: 1 + self.axes], *[1] * (values.ndim - 1 - self.axes))
+        )
 
 
 class Swap(Corruption):
@@ -570,7 +574,7 @@ def spans(length: int, size: float, count: int, random: Random) -> Tensor:
 
 
 CORRUPTIONS: dict[str, Any] = {
-    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap, "holes": Holes, "blur": Blur,
-    "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
+    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap, "holes": Holes,
+    "blur": Blur, "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
     "warp": Warp,
 }  # fmt: skip

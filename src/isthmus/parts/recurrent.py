@@ -170,7 +170,7 @@ class Recurrent(Part):
         return torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)
 
     def _in_order(self, output: Tensor, code: Code) -> Tensor:
-        """First step first. Whether a step was the last to be written stays where it was said: `lengths` then reads both alike."""
+        """First step first. Whether a step was the last to be written stays where it was said, where `lengths` looks for it."""
         length = code.length
         if length is None and self.steps is None and code.loss is not None and self.ended:
             length = code.loss.lengths(output)
@@ -216,6 +216,6 @@ class Recurrent(Part):
     def _check(shape, axes) -> None:
         if axes != 1:
             raise ValueError(
-                f"Recurrent reads and writes sequences, samples of (steps, channels), but a sample has shape {tuple(shape)}. Give "
-                "kind='sequences', or choose another architecture."
+                f"Recurrent reads and writes sequences, samples of (steps, channels), but a sample has shape {tuple(shape)}. "
+                "Give kind='sequences', or choose another architecture."
             )
