@@ -228,11 +228,8 @@ class MaskPatches(TakingAway):
         wanted = ((1 - self.share) * there.sum(1, keepdim=True)).round().clamp_min(1)
         rank = chance.argsort(1, descending=True).argsort(1)
         kept = (rank < wanted).view(*patches.shape[:-1], 1).expand_as(patches)
-        return (
-            joined(kept, self.sides, space)
-            .to(values.dtype)
-            .view(*values.shape[: 1 + self.axes], *[1] * (values.ndim - 1 - self.axes))
-        )
+        stays = joined(kept, self.sides, space).to(values.dtype)
+        return stays if values.ndim > 1 + self.axes else stays.squeeze(-1)  # tokens have no channels
 
 
 class Swap(Corruption):
@@ -574,7 +571,7 @@ def spans(length: int, size: float, count: int, random: Random) -> Tensor:
 
 
 CORRUPTIONS: dict[str, Any] = {
-    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap, "holes": Holes,
-    "blur": Blur, "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
+    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap,
+    "holes": Holes, "blur": Blur, "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
     "warp": Warp,
 }  # fmt: skip
