@@ -2,7 +2,7 @@
 
 `recurrent`: tones, a sin(2 pi (f t + p)), 48 steps, with a from 0.5 to 2, f from 0.02 to 0.12 and p from 0 to 1, drawn by a fixed
 seed: three numbers make a tone, and the code has four. Held against a dense network of as many steps of training, and PCA.
-`masked_patches`: MNIST's first 6,000 training digits, codes of 64 numbers, patches of 7 x 7; of 1,000 test digits half the
+`masked_patches`: MNIST's first 3,000 training digits, codes of 64 numbers, patches of 7 x 7; of 1,000 test digits half the
 patches are taken away, both networks are told which, and the pixels of those patches count. Held against the same transformer,
 trained on whole digits, and against the mean digit.
 """
@@ -23,13 +23,14 @@ PATCH, WIDTH = 7, 64
 
 
 def rows(options):
-    train, test = tones(200 if options.quick else 4000, 1 + options.validate), tones(200, 0 if not options.validate else 3)
+    train, test = tones(200 if options.quick else 2000, 1 + options.validate), tones(500, 3 if options.validate else 0)
     digits, _ = digits_of(options)[0]
     shown = digits_of(options)[1][0][:1000].reshape(-1, 28, 28)
-    few = digits[: 500 if options.quick else 6000].reshape(-1, 28, 28)
+    few = digits[: 500 if options.quick else 3000].reshape(-1, 28, 28)
     for seed in options.seeds:
-        yield recurrent_row(train, test, {"random_state": seed, **({"max_epochs": 1} if options.quick else {})})
-        yield masked_row(few, shown, {"random_state": seed, "batch_size": 64, "max_epochs": 1 if options.quick else 8})
+        common = {"random_state": seed, "batch_size": 64}
+        yield recurrent_row(train, test, common | {"max_epochs": 1 if options.quick else 40})
+        yield masked_row(few, shown, common | {"max_epochs": 1 if options.quick else 8})
 
 
 def tones(count: int, seed: int) -> np.ndarray:
@@ -65,7 +66,7 @@ def masked_row(train, test, common: dict) -> Row:
         "whole digits": decibels(test, ours.reconstruct(test)),
         "whole digits, plain": decibels(test, plain.reconstruct(test)),
     }
-    goal = {"at_least": filled[1] + 1}
+    goal = {"at_least": max(baseline.values()) + 1}
     return Row("masked_patches: PSNR of patches filled in", filled[0], "dB", goal, baseline, also=whole, **shared)
 
 

@@ -156,8 +156,6 @@ def test_a_sample_padded_further_has_the_same_code_and_loss(name, natural, fitte
 def test_a_bare_code_is_written_as_its_sample_was_rebuilt(name, fitted):
     """Whatever length it learns: the steps are the same ones."""
     model = fitted(name)
-    if "forced" in name:
-        pytest.skip("rebuilds free-running too: the law below")
     back, alone = model.reconstruct(RAGGED), model.inverse_transform(model.transform(RAGGED))
     for one, other in zip(back, alone, strict=True):
         shared = min(len(one), len(other))
@@ -176,8 +174,7 @@ def test_gradients_are_finite_and_reach_every_weight(name, fitted):
     model.network_.zero_grad()
     sum(term.sum() for term in model.network_.objective(step).values()).backward()
     for weight_name, weight in model.network_.named_parameters():
-        assert torch.isfinite(weight.grad).all(), weight_name
-        assert (weight.grad != 0).any() or "decoder.0" not in weight_name, weight_name
+        assert torch.isfinite(weight.grad).all() and (weight.grad != 0).any(), weight_name
 
 
 @pytest.mark.parametrize("name", NETWORKS)
