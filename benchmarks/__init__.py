@@ -15,6 +15,7 @@ TABLES = (
     "blobs",
     "map2d",
     "architectures",
+    "networks",
     "robustness",
     "sparsity",
     "synthetic_features",

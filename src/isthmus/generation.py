@@ -118,8 +118,8 @@ def fit_own_prior(model, samples) -> None:
 
 
 def code_spread(model, samples) -> Tensor | None:
-    """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it."""
-    if getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
+    """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it or sizes vary."""
+    if None in model.code_shape_ or getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
         return None
     count = len(samples.source)
     some = samples.subset(torch.linspace(0, count - 1, min(count, 1024)).round().long())

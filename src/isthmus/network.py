@@ -121,8 +121,12 @@ class Network(nn.Module):
         schema.check_code(n_components)
         check_sizes(self.architecture, schema, target_schema)
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
+        check_maps(self, hidden_shape, n_components)
         self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
         output_shape = self.loss.build(target_schema, getattr(self.bottleneck, "posterior", False))
+        if hasattr(self.architecture, "read_target"):
+            tokens, ends = target_schema.tokens, isinstance(self.loss, Ended)
+            self.architecture.read_target(0 if tokens else target_schema.shape[-1], tokens, ends)
         read_shape = (math.prod(self.code_shape) + condition,) if condition else self.code_shape
         self.architecture.build_decoder(read_shape, output_shape, target_schema.axes)
         penalties: list[Any] = [penalty for penalty in self.penalties.values() if hasattr(penalty, "build")]
@@ -156,7 +160,8 @@ class Network(nn.Module):
     def encode(self, data: Data, random: Random | None = None) -> Code:
         """`random=None` gives the deterministic code."""
         dropout = None if random is None else random.stream("encoder")
-        hidden, side, kept = self.architecture.encode(self.inlet(data), data.length, dropout)
+        told = {"there": data.weight} if self.architecture.reads_gaps else {}
+        hidden, side, kept = self.architecture.encode(self.inlet(data), data.length, dropout, **told)
         code = self.bottleneck(self._readable(hidden), random)
         code.side, code.condition = side, data.condition
         if kept is not None:
@@ -187,7 +192,7 @@ class Network(nn.Module):
                 f"{self.architecture!r} decodes with what its encoder saw (places of the maxima, feature maps), which a bare "
                 "code does not hold. Use reconstruct(X), or an architecture that decodes from the code alone (up='transpose')."
             )
-        return self.architecture.decode(code, random)
+        return self.architecture.decode(replace(code, loss=self.loss), random)
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z), (batch,): the prior's; that of N(0, I) without one, and while training one that is fitted only afterwards."""
@@ -260,6 +265,19 @@ def check_sizes(architecture, schema, target_schema) -> None:
         raise ValueError(
             f"{architecture!r} reads samples of one size, but these differ in size. Choose architecture={able}, or bring the "
             "samples to one size."
+        )
+
+
+def check_maps(network: Network, hidden_shape, n_components) -> None:
+    """Refuses what needs codes of one size where a natural code is as large as its sample."""
+    if n_components is not None or None not in hidden_shape:
+        return
+    penalties = [penalty for penalty in network.penalties.values() if hasattr(penalty, "build")]
+    fixed = [part for part in (network.bottleneck, network.prior, *penalties) if not getattr(part, "sizes_vary", part is None)]
+    if fixed:
+        raise ValueError(
+            f"{fixed[0]!r} needs codes of one size, but with n_components=None they have shape {tuple(hidden_shape)} and differ "
+            "as the samples do. Set n_components, 32 say."
         )
 
 
