@@ -12,7 +12,7 @@ from isthmus import Autoencoder, load, presets
 from isthmus.cli import main
 from isthmus.data import Waves, open_data, read_path, read_sound
 from isthmus.data.ragged import Pieces, bucket
-from isthmus.data.sequences import Sequences
+from isthmus.data.sequences import Named, Sequences, write_npz
 from isthmus.data.sound import from_log_mel, log_mel, mel_filters, spectrum, wav_bytes
 from isthmus.parts import Data, Drop, Mask, Noise, Random, Recurrent, Swap
 
@@ -402,10 +402,8 @@ def test_sound_comes_back_with_rate_names_and_lengths(kind, tmp_path):
 
 def test_sequences_in_a_file_through_the_command_line(tmp_path, capsys):
     names = ["file", "b", "c/d", *(f"s{place}" for place in range(9))]
-    from isthmus.data.sequences import write_npz
-
     with open(tmp_path / "in.npz", "wb") as file:
-        write_npz(file, WAVES, names)
+        write_npz(file, Named(WAVES, names))
     run("info", tmp_path / "in.npz", "--kind", "sequences")
     told = capsys.readouterr().out
     assert "3 to 30, median 9" in told and "each channel" in told
@@ -416,7 +414,7 @@ def test_sequences_in_a_file_through_the_command_line(tmp_path, capsys):
     run("encode", tmp_path / "model", tmp_path / "in.npz", "-o", tmp_path / "codes.npy")
     run("decode", tmp_path / "model", tmp_path / "codes.npy", "-o", tmp_path / "decoded.npz")
     run("sample", tmp_path / "model", "--prior", tmp_path / "in.npz", "-n", 3, "-o", tmp_path / "drawn.npz")
-    assert len(read_path(tmp_path / "drawn.npz")[0]) == 3
+    assert len(read_path(tmp_path / "drawn.npz")[0]) == 3 and open_data(tmp_path / "drawn.npz", "sequences")[1] == "sequences"
     assert "ends in .npz" in refused(
         "decode", tmp_path / "model", tmp_path / "codes.npy", "-o", tmp_path / "x.npy", capsys=capsys
     )
