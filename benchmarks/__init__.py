@@ -25,6 +25,7 @@ TABLES = (
     "quantised",
     "features",
     "imputation",
+    "sequences",
     "transform_rate",
     "folder",
     "start_up",

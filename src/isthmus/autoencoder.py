@@ -19,7 +19,7 @@ from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open
 from .data.conditions import Condition
 from .data.lazy import taken
 from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
-from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, loss_part, refuse_misplaced, several
+from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
@@ -60,10 +60,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors", "table", "images", "video", "sequences" or "interactions", default "auto"
+    kind : "auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions", default "auto"
         A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
-        missing, under kind="table". Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item
-        and perhaps rating, is who used or rated what: a sample is a user (see `data.Interactions`).
+        missing, under kind="table". A frame with columns unique_id and ds is sequences, and so are lists of arrays of several
+        lengths. Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item and perhaps
+        rating, is who used or rated what: a sample is a user (see `data.Interactions`).
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -365,6 +366,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             samples of one size; the channels may be left away. In tables a missing cell says so itself.
         """
         self._need("decoder")
+        X = open_data(X, self.schema_.kind)[0]
         rows = self._rows(X)
         gaps = [] if missing is None else [self._gaps(missing, len(rows))]
 
@@ -632,7 +634,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         def decoded(block, told=None):
             return self._written(self.network_.decode(Code(block, condition=told)), precision)
 
-        return self.target_schema_.give_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
+        longest = self.target_schema_.longest
+        size = self.block_ if longest is None else fewer(self.block_, math.prod(self.target_schema_.padded([longest])))
+        return self.target_schema_.give_back(in_blocks(decoded, size, rows, *self._told(condition, len(values))), like)
 
     def _written(self, output: Tensor, precision: torch.dtype, length: Tensor | None = None) -> Tensor | list[Tensor]:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded.

@@ -33,8 +33,8 @@ def loss(low: float, high: float, columns: tuple | None = None, kind: str = "vec
 
 
 def architecture(kind: str) -> str:
-    """Convolutional for pictures and films, recurrent for sequences, a transformer for text, else dense."""
-    known = {"images": "conv", "video": "conv", "sequences": "recurrent", "text": "transformer"}
+    """Convolutional for pictures and films, recurrent for sequences and sound, a transformer for text, else dense."""
+    known = {"images": "conv", "video": "conv", "text": "transformer"} | dict.fromkeys(("sequences", "sound", "mel"), "recurrent")
     return known.get(kind, "dense")
 
 

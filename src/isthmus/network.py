@@ -53,8 +53,8 @@ class Choices:
 class Inlet(nn.Module):
     """Turns a sample's values into the floats that an architecture reads.
 
-    A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
-    missing cell is zeros. A token becomes a vector that is learnt. Interactions are divided by their length. A condition becomes
+    A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and what
+    is missing is zeros. A token becomes a vector that is learnt. Interactions are divided by their length. A condition becomes
     further channels.
     """
 
@@ -65,7 +65,7 @@ class Inlet(nn.Module):
     def __init__(self, schema, condition: int = 0):
         super().__init__()
         self.condition = condition
-        self.columns, self.unit_length = schema.columns, schema.unit_length
+        self.columns, self.missing, self.unit_length = schema.columns, schema.missing, schema.unit_length
         *space, channels = (*schema.shape, _WIDTH_OF_TOKENS) if schema.tokens else schema.shape
         self.embed = nn.Embedding(schema.tokens, channels) if schema.tokens else None
         if self.columns is not None:
@@ -75,6 +75,7 @@ class Inlet(nn.Module):
             self.register_buffer("first", (widths.cumsum(0) - widths)[widths > 0], persistent=False)
             self.ones = int(widths.sum())
             channels = 2 * len(self.numbers) + self.ones
+        channels *= 2 if self.missing else 1
         self.shape = (*space, channels + condition)
 
     def forward(self, data: Data) -> Tensor:
@@ -83,6 +84,9 @@ class Inlet(nn.Module):
             values = self.embed(data.values)
             values = values if data.weight is None else values * data.weight[..., None]
         values = F.normalize(values, dim=-1) if self.unit_length else values
+        if self.missing:
+            there = torch.ones_like(values) if data.weight is None else data.weight
+            values = torch.cat([values * there, there], -1)
         if not self.condition:
             return values
         assert data.condition is not None
@@ -153,9 +157,12 @@ class Network(nn.Module):
         return round(self.encode(example).z[0].numel() / example.values[0].numel() * size)
 
     def corrupt(self, data: Data, random: Random) -> Data:
+        whole = data
         for place, corruption in enumerate(self.corruption):
             data = corruption(data, random.stream(str(place)))
-        return data
+        if not self.schema.varies or self.schema.tokens or whole.weight is None or data.weight is None:
+            return data
+        return replace(data, values=data.values * whole.weight, weight=data.weight * whole.weight)  # padding stays empty
 
     def encode(self, data: Data, random: Random | None = None) -> Code:
         """`random=None` gives the deterministic code."""
@@ -398,13 +405,18 @@ def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:
     one_shape = True
     for group in groups:
         space = next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist()
-        several = max(1, min(size, size * _EXAMPLE_STEPS ** len(space) // math.prod(space)))
+        several = fewer(size, math.prod(space), len(space))
         for index in group.split(several):
             parts = function(*(padded(r.take(index), several) for r in rows))
             one_shape = one_shape and isinstance(parts, Tensor)
             for place, part in zip(index.tolist(), parts, strict=False):  # those behind only fill the block
                 results[place] = part.cpu()
     return torch.stack(results) if one_shape and len({part.shape for part in results}) == 1 else results
+
+
+def fewer(size: int, places: int, axes: int = 1) -> int:
+    """Rows of a block of samples of so many places, steps or pixels, where `size` is right for the example's."""
+    return max(1, min(size, size * _EXAMPLE_STEPS**axes // places))
 
 
 def padded(block: Data | Tensor, size: int) -> Any:

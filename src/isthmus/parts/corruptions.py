@@ -261,7 +261,7 @@ class Swap(Corruption):
     def look(self, data: Data) -> None:
         """Keeps up to `pool` of the training samples, evenly spaced."""
         chosen = torch.linspace(0, len(data) - 1, min(int(self.pool), len(data)), device=data.values.device).long()
-        self.others = data.each(lambda tensor: tensor[chosen].flatten(1))
+        self.others = data.each(lambda tensor: tensor[chosen].view(len(chosen), -1))
 
     def forward(self, data, random):
         others = self.others
