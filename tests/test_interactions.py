@@ -403,7 +403,7 @@ DAMAGED = {
 def test_a_damaged_file_is_refused(case, tmp_path):
     DAMAGED[case](tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"a\.npz holds no sparse matrix"):
-        read_path(tmp_path / "a.npz")
+        read_path(tmp_path / "a.npz", "interactions")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -114,7 +114,7 @@ def read_path(
     if suffix == ".npy":
         return read_npy(path), None
     if suffix == ".npz":
-        return (read_sequences if kind == "sequences" or not is_sparse(path) else read_npz)(path), None
+        return (read_sequences if kind == "sequences" or (kind == "auto" and not is_sparse(path)) else read_npz)(path), None
     if suffix == ".csv":
         return read_csv(path, as_frame="named" if kind == "sequences" else kind in ("table", "interactions")), None
     if suffix == ".parquet":
