@@ -15,6 +15,7 @@ from torch import Tensor
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
+from .data.lazy import taken
 from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import BOTTLENECKS, Code, Data, part_of
@@ -192,8 +193,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.build_network()
         if samples.validation:
             self._check_range(samples.validation.target)
-        self._start(samples)
-        self.history_ = train(self.network_, self._run(samples, callbacks))
+        ready = samples.ready(self._room())
+        self._start(ready)
+        self.history_ = train(self.network_, self._run(ready, callbacks))
         self.n_iter_ = len(self.history_)
         self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
@@ -227,13 +229,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
         """Rows of `X` under a schema learnt from them, and their weights; samples of weight zero are left out."""
-        X, kind = open_data(X, self.kind)
+        X, kind = open_data(X, self.kind, self._room())
         layout = layout_of(X) if kind == "vectors" else None
         X = KINDS[kind].check(X)
         weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
         if weight is not None and not weight.all():
             counts = np.flatnonzero(weight)
-            X, weight = X[torch.from_numpy(counts).to(X.device) if isinstance(X, Tensor) else counts], weight[counts]
+            X, weight = taken(X, counts), weight[counts]
         schema = KINDS[kind].learn(X, self.scale, weight)
         if isinstance(schema, Vectors):
             schema.layout = layout
@@ -241,7 +243,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
-        return self._on_device(schema.read(open_data(X, schema.kind)[0]))
+        return self._on_device(schema.read(open_data(X, schema.kind, self._room())[0]))
 
     def _on_device(self, rows: Rows) -> Rows:
         """As the network computes: what was chosen when it was built stays, whatever the parameters say now."""
@@ -249,6 +251,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return rows.to(
             self.dtype_ if fitted else getattr(torch, self.dtype), self.device_ if fitted else chosen_device(self.device)
         )
+
+    def _room(self) -> int:
+        """Bytes that data may take."""
+        return (self.training or Training()).room(self.device_ if hasattr(self, "network_") else chosen_device(self.device))
 
     def _check_features(self, X, reset: bool) -> None:
         if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor):
@@ -311,13 +317,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network.architecture.start(network.loss.start(mean))
         for part in [*network.corruption, network.prior]:
             if hasattr(part, "look"):
-                part.look(samples.source.resident().take(torch.arange(len(samples.source))))
+                part.look(samples.source.glance())
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
         batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
         return Run(
-            samples.resident(),
+            samples,
             max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
             batch_size=batch_size,
             learning_rate=training.default_rate if is_auto(self.learning_rate) else self.learning_rate,

@@ -108,8 +108,7 @@ def code_spread(model, samples) -> Tensor | None:
     """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it."""
     if getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
         return None
-    count = len(samples.source)
-    some = samples.subset(torch.linspace(0, count - 1, min(count, 1024)).round().long())
+    some = samples.subset(samples.source.spread(1024))
     told = [] if some.condition is None else [some.condition]
     return in_blocks(model._code, model.block_, some.source, *told).std(0, correction=0)
 

@@ -10,6 +10,9 @@ from torch import Tensor
 from .csv_files import read_csv, read_parquet
 from .frames import frame_of, is_complete, layout_of
 from .images import SUFFIXES, Images, read_folder, read_picture
+from .lazy import Lazy
+from .mapped import lazily
+from .memory import in_bytes
 from .schema import Rows, Schema
 from .sequences import Sequences
 from .table import Table
@@ -20,18 +23,22 @@ KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": 
 __all__ = ["KINDS", "Images", "Rows", "Schema", "Sequences", "Table", "Vectors", "kind_of", "layout_of", "open_data", "read_path"]
 
 
-def open_data(X, kind: str = "auto"):
-    """`X` ready to be checked, and the kind it is: a path is read, a kind that is not given is guessed where certain."""
+def open_data(X, kind: str = "auto", limit: int | None = None):
+    """`X` ready to be checked, and the kind it is: a path is read, a kind that is not given is guessed where certain.
+
+    What is mapped and larger than `limit` bytes becomes a lazy array; None: half of the free memory.
+    """
     if kind != "auto" and kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known. Choose one of {', '.join(map(repr, KINDS))}, or 'auto'.")
     if isinstance(X, str | Path):
         X = read_path(X, kind)[0]
+    X = lazily(X, in_bytes("auto") if limit is None else limit)
     return X, kind_of(X) if kind == "auto" else kind
 
 
 def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
-    frame = None if isinstance(X, np.ndarray | Tensor) else frame_of(X)
+    frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
     if frame is not None:
         return "vectors" if is_complete(frame) else "table"
     if sparse.issparse(X) or not hasattr(X, "shape"):

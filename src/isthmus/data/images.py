@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from .lazy import Lazy
 from .schema import Schema, center_and_scale, chosen_scaling
 from .vectors import dtype_name
 
@@ -84,9 +86,9 @@ def describe(shape) -> str:
     return f"{height} x {width} pixels and {channels} channel{'s' if channels > 1 else ''}"
 
 
-def stacked(X) -> np.ndarray:
+def stacked(X) -> Any:
     """One array from an array or a list of pictures, which must be of one size."""
-    if isinstance(X, np.ndarray):
+    if isinstance(X, np.ndarray | Lazy):
         return X
     pictures = [np.asarray(picture) for picture in X]
     if not pictures:

@@ -15,9 +15,12 @@ from scipy import sparse
 from torch import Tensor
 
 from ..records import Data
+from .lazy import Lazy, taken
 
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
+_LOOKED = 2**22  # values looked at at once, as scaled floats
+_RUNS = 32  # that samples are spread over where single ones are dear to read
 
 
 class Schema:
@@ -233,6 +236,8 @@ class Rows:
 
     def take(self, index: Tensor) -> Data:
         """The samples at `index`, (len(index), *shape)."""
+        if isinstance(self.values, Lazy):
+            return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         if sparse.issparse(self.values):
             return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
         values = tensor_of(self.values)
@@ -254,20 +259,51 @@ class Rows:
 
     def range(self) -> tuple[float, float]:
         """The least and the greatest value, as the network sees them."""
-        blocks = [torch.stack(torch.aminmax(self.block(start, start + 8192).values)) for start in range(0, len(self), 8192)]
-        every = torch.stack(blocks)
+        every = torch.stack([torch.stack(torch.aminmax(data.values)) for data in self.looks()])
         return float(every.min()), float(every.max())
 
     def looked_at(self) -> "Rows":
         """These rows, once it is certain that all are finite; `block` and the statistics look by themselves."""
-        for start in range(0, len(self), 8192):
-            self.block(start, start + 8192)
+        for _ in self.looks():
+            pass
         return self
 
+    def looks(self) -> Iterable[Data]:
+        """All samples, a few at a time."""
+        count = max(1, min(8192, _LOOKED // max(1, math.prod(self.schema.shape))))
+        return (self.block(start, start + count) for start in range(0, len(self), count))
+
+    @property
+    def resident_bytes(self) -> int:
+        """What `resident` takes beyond what is in memory already."""
+        if sparse.issparse(self.values):
+            return 0
+        kept = str(self.values.dtype).endswith("uint8") and not self.ready
+        wanted = torch.uint8 if kept else self.dtype
+        if is_in_memory(self.values) and self.device_is_cpu and (kept or self.ready or self.schema.is_identity):
+            same = str(self.values.dtype).removeprefix("torch.") == str(wanted).removeprefix("torch.")
+            return 0 if same else self.values.shape[0] * math.prod(self.values.shape[1:]) * wanted.itemsize
+        return self.values.shape[0] * math.prod(self.values.shape[1:]) * wanted.itemsize
+
+    @property
+    def device_is_cpu(self) -> bool:
+        return torch.device(self.device).type == "cpu"
+
+    def glance(self) -> Data:
+        """What parts look at before training: all samples; of those that are read a window at a time, some."""
+        return self.take(torch.arange(len(self)))
+
+    def spread(self, most: int) -> Tensor:
+        """Places of up to `most` samples, evenly spread; in a few runs where a file is read in blocks of its own."""
+        count = min(len(self), most)
+        if not isinstance(self.values, Lazy) or getattr(self.values, "edges", None) is None or count == len(self):
+            return torch.linspace(0, len(self) - 1, count).round().long()
+        starts = np.unique(self.values.edges[:-1][np.linspace(0, len(self.values.edges) - 2, _RUNS).astype(int)])
+        each = -(-count // len(starts))
+        return torch.cat([torch.arange(start, min(start + each, len(self))) for start in starts.tolist()])[:count].unique()
+
     def subset(self, index: Tensor) -> "Rows":
-        index = index.cpu()
-        values = self.values[index.to(self.values.device)] if isinstance(self.values, Tensor) else self.values[index.numpy()]
-        return Rows(self.schema, values, self.dtype, self.device, self.ready)
+        return Rows(self.schema, taken(self.values, index.cpu().numpy()), self.dtype, self.device, self.ready)
 
     def _finish(self, values: Tensor) -> Data:
         if self.ready:
@@ -281,6 +317,13 @@ class Rows:
 def given_back(result: Tensor, like):
     """A result in the container that `like` came in: a tensor where it was one, else an array."""
     return result.to(like.device) if isinstance(like, Tensor) else result.detach().cpu().numpy()
+
+
+def is_in_memory(values) -> bool:
+    """Whether an array lies in memory and can be handed to torch as it is."""
+    if isinstance(values, Tensor):
+        return values.device.type == "cpu"
+    return isinstance(values, np.ndarray) and not isinstance(values, np.memmap) and values.flags.writeable
 
 
 def tensor_of(values) -> Tensor:

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .lazy import Lazy
 from .ragged import Pieces, Ragged, bucket, finite, one_size
-from .schema import Rows, Schema, center_and_scale, chosen_scaling, given_back, statistics, tensor_of
+from .schema import Rows, Schema, Statistics, center_and_scale, chosen_scaling, given_back, statistics, tensor_of
 from .vectors import dtype_name
 
 
@@ -35,7 +36,7 @@ class Sequences(Schema):
             return X
         if isinstance(X, list | tuple):
             return finite(pieces_of(X))
-        X = X.detach() if isinstance(X, Tensor) else np.asarray(X)
+        X = X.detach() if isinstance(X, Tensor) else X if isinstance(X, Lazy) else np.asarray(X)
         if X.ndim not in (2, 3) or 0 in X.shape:
             raise ValueError(
                 "Sequences come as (n, steps) or (n, steps, channels), one or more of each, or as a list of arrays (steps[, "
@@ -46,10 +47,23 @@ class Sequences(Schema):
     @classmethod
     def learn(cls, X, scaling="auto", weight=None):
         """Of every channel, over all steps of all sequences."""
+        if isinstance(X, Lazy):
+            return cls._learn_lazily(X, scaling, weight)
         varies = isinstance(X, Pieces)
         steps = X.flat().numpy() if varies else np.asarray(tensor_of(X).cpu()).reshape(-1, *X.shape[2:])
         counts = X.sizes[:, 0].numpy() if varies else np.full(X.shape[0], X.shape[1])
         found = statistics(steps.reshape(len(steps), -1), None if weight is None else np.repeat(weight, counts))
+        schema = cls.from_statistics(X, scaling, found)
+        schema.statistics = found
+        return schema
+
+    @classmethod
+    def _learn_lazily(cls, X: Lazy, scaling, weight) -> "Sequences":
+        """The same from the statistics of every step, since the steps cannot be laid below one another without reading all."""
+        each = statistics(X, weight)
+        mean, low, high = each.mean.mean(0), each.low.amin(0), each.high.amax(0)
+        std = (each.std.square() + (each.mean - mean).square()).mean(0).sqrt()
+        found = Statistics(*(x.reshape(-1) for x in (mean, std, low, high)))
         schema = cls.from_statistics(X, scaling, found)
         schema.statistics = found
         return schema
