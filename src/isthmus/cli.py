@@ -112,11 +112,11 @@ def fit(
 
 @app.command
 def encode(model: Path, data: Data, *, output: Out, force: Force = False):
-    """Write the codes of DATA as a .npy array (n, numbers in the code)."""
-    target = free_file(output, (".npy",), force)
+    """Write the codes of DATA, block by block: a .npy array (n, numbers in the code), or a .parquet table of named columns."""
+    target = free_file(output, (".npy", ".parquet"), force)
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
-    write_file(target, fitted.transform(X, told_to(fitted, data)))
+    fitted.encode_to(target, X, told_to(fitted, data), overwrite=force)
 
 
 @app.command
@@ -128,14 +128,14 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode a .npy array of codes into a .npy array or, for images, into a folder of .png pictures."""
+    """Decode codes, .npy or .parquet, into a .npy array, a table or, for images, a folder of .png pictures."""
     fitted = loaded(model, only="decoder")
     target = free_output(output, fitted, force)
-    from .data import read_npy
+    from .data import read_path
 
-    if not codes.is_file():
-        raise FileNotFoundError(f"{codes} does not exist. Give the .npy file that 'isthmus encode' wrote.")
-    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None, force)
+    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".parquet"):
+        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy or .parquet file that 'isthmus encode' wrote.")
+    write_result(target, fitted.inverse_transform(read_path(codes)[0], label_of(fitted, condition)), None, force)
 
 
 @app.command

@@ -12,6 +12,7 @@ from .parts import Mask, Noise
 HELD_OUT = 0.1  # the share of the samples to validate on, where a patience needs one and none was given
 CORRUPTION_OF_TABLES = Mask(0.25)
 LEARNING_RATES = {"muon": 4e-2, "adam": 1e-3}  # by optimiser
+STEADY_RATES = {"muon": 1e-2, "adam": 1e-3}  # of `partial_fit`, where it does not fall
 
 
 def device() -> torch.device:

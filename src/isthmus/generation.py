@@ -8,11 +8,13 @@ import torch
 from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
+from .data.lazy import Lazy
 from .network import in_blocks, padded
 from .parts import PRIORS, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
 
+_MOST_CODES = 2**16  # of a stream, that a prior is fitted to after training
 RANGES = {
     "n": whole("[1, inf)"),
     "n_draws": whole("[1, inf)"),
@@ -101,6 +103,8 @@ def fit_own_prior(model, samples) -> None:
     """Fits the prior that the model was given, to the codes of what it was trained on."""
     prior = model.network_.prior
     if not prior.trained:
+        if isinstance(samples.source.values, Lazy):  # all codes may take more memory than there is
+            samples = samples.subset(samples.source.spread(_MOST_CODES))
         prior.fit(codes_for(prior, model, samples.source, *([] if samples.condition is None else [samples.condition])))
 
 

@@ -1,12 +1,13 @@
 """The one training loop, for every kind of data and every variant."""
 
+import copy
 import math
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -84,6 +85,11 @@ class Training(Parameters):
     @property
     def default_rate(self) -> float:
         return defaults.LEARNING_RATES[self.optimizer]
+
+    @property
+    def steady_rate(self) -> float:
+        """The default where the rate does not fall, as in `partial_fit`."""
+        return defaults.STEADY_RATES[self.optimizer]
 
     def build_optimizer(self, parameters, learning_rate: float, weight: float):
         """The optimiser of `parameters`, for a run on samples that count `weight` in all."""
@@ -174,16 +180,17 @@ class Run:
     block: int  # rows of the fixed blocks that validation data runs in
     callbacks: tuple = ()
     verbose: int = 0
+    before: int = 0  # epochs that lie behind the network already
 
 
-def train(network: Network, run: Run) -> list[dict]:
+def train(network: Network, run: Run, players: "list[Player] | None" = None) -> list[dict]:
     """Trains `network` in place and returns the history, a dict an epoch; the weights of the best epoch stay."""
-    players = players_of(network, run)
+    players = players or players_of(network, run)
     steps = run.max_epochs * run.samples.source.steps(run.batch_size)
     step, history, best = 0, [], Best(network, run.patience)
     network.train()
     with Progress(run) as progress, flushed_denormals(), own_randomness(run.seed):
-        for epoch in range(1, run.max_epochs + 1):
+        for epoch in range(run.before + 1, run.before + run.max_epochs + 1):
             began = time.perf_counter()
             sums = Sums()
             for index in shuffled(run, epoch):
@@ -214,6 +221,24 @@ class Player:
     optimizer: Adam | Muon
     learning_rate: float
     terms: Callable[[Step], dict[str, Tensor]]
+
+
+@dataclass
+class Course:
+    """What `partial_fit` keeps from call to call: the run of the first one, without its samples, and the optimisers."""
+
+    run: Run
+    players: list[Player]
+
+    @classmethod
+    def of(cls, network: Network, run: Run) -> "Course":
+        training = copy.copy(run.training).set_params(schedule="constant", warmup=0.0)
+        run = replace(run, max_epochs=1, patience=None, training=training)
+        return cls(replace(run, samples=None), players_of(network, run))  # type: ignore[arg-type]
+
+    def passed(self, network: Network, samples: Samples, before: int) -> list[dict]:
+        """One pass over the samples, after so many epochs."""
+        return train(network, replace(self.run, samples=samples, before=before), self.players)
 
 
 def players_of(network: Network, run: Run) -> list[Player]:

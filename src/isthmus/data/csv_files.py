@@ -88,6 +88,14 @@ def needed_pandas(path: Path) -> Any:
     return pandas
 
 
+def needed_pyarrow(what: str) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError(f"{what} needs pyarrow: pip install 'isthmus[table]'") from error
+    return pyarrow
+
+
 def first_trouble(path: Path, separator: str, skip: int) -> str | None:
     """The first place that keeps a file from being a table, and the cure."""
     width = 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .lazy import Lazy
+from .lazy import Chosen, Lazy
 
 
 class Sliced(Lazy):
@@ -120,6 +120,15 @@ def lazy_of(values) -> Lazy:
 def lazily(X, limit: int) -> Any:
     """`X`, or a lazy array in its place where it is a map of more than `limit` bytes."""
     return lazy_of(X) if isinstance(X, np.memmap) and X.nbytes > limit else X
+
+
+def edges_of(values: Lazy) -> np.ndarray | None:
+    """Where the blocks that a lazy array is best read in begin, and the end of the last; None where all are as good."""
+    if isinstance(values, Chosen):
+        own = edges_of(values.whole)
+        return None if own is None else np.unique(np.searchsorted(values.chosen, own))
+    inner = getattr(values, "whole", None)
+    return edges_of(inner) if isinstance(inner, Lazy) else getattr(values, "edges", None)
 
 
 # --------------------------------------------------------------------------------------------------- helpers

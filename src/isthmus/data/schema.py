@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..records import Data
 from .lazy import Lazy, taken
+from .mapped import edges_of
 
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
@@ -296,9 +297,10 @@ class Rows:
     def spread(self, most: int) -> Tensor:
         """Places of up to `most` samples, evenly spread; in a few runs where a file is read in blocks of its own."""
         count = min(len(self), most)
-        if not isinstance(self.values, Lazy) or getattr(self.values, "edges", None) is None or count == len(self):
+        edges = edges_of(self.values) if isinstance(self.values, Lazy) else None
+        if edges is None or count == len(self):
             return torch.linspace(0, len(self) - 1, count).round().long()
-        starts = np.unique(self.values.edges[:-1][np.linspace(0, len(self.values.edges) - 2, _RUNS).astype(int)])
+        starts = np.unique(edges[np.linspace(0, len(edges) - 2, _RUNS).astype(int)])
         each = -(-count // len(starts))
         return torch.cat([torch.arange(start, min(start + each, len(self))) for start in starts.tolist()])[:count].unique()
 
@@ -334,6 +336,11 @@ def tensor_of(values) -> Tensor:
     if not values.flags.writeable or any(step < 0 for step in values.strides) or not values.dtype.isnative:
         values = np.array(values, dtype=values.dtype.newbyteorder("="))
     return torch.from_numpy(values)
+
+
+def precision_of(values) -> torch.dtype:
+    """That of the data: float64 for float64, else float32."""
+    return torch.float64 if str(getattr(values, "dtype", "")).endswith("float64") else torch.float32
 
 
 @dataclass

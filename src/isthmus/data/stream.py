@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .lazy import Chosen, Lazy
-from .mapped import Sliced, lazy_of
+from .lazy import Lazy
+from .mapped import Sliced, edges_of, lazy_of
 from .schema import Rows
 
 _WINDOW = 2**28  # bytes of the largest window: with more memory than four of them the order does not depend on how much
@@ -168,12 +168,3 @@ class Window:
 def fill(together: list[Streamed], starts: np.ndarray, stops: np.ndarray) -> None:
     for rows in together:
         rows.windows[1].fill(rows.values, starts, stops)
-
-
-def edges_of(values: Lazy) -> np.ndarray | None:
-    """Where the blocks that a lazy array is best read in begin, and the end of the last; None where all are as good."""
-    if isinstance(values, Chosen):
-        own = edges_of(values.whole)
-        return None if own is None else np.unique(np.searchsorted(values.chosen, own))
-    inner = getattr(values, "whole", None)
-    return edges_of(inner) if isinstance(inner, Lazy) else getattr(values, "edges", None)
