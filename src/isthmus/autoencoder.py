@@ -102,6 +102,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     condition_: Condition | None
     n_iter_: int
     seed_: int
+    course_: Course | None = None  # what `partial_fit` goes on with
     asks_condition = False  # `presets.conditional` sets it: without a condition that would be another model
 
     def __init__(
@@ -177,8 +178,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         The first call learns the schema, the scaling and all that is "auto" but the length of the run, from its own samples, and
         builds the network; later ones, and those after `fit`, must bring data of the same form. The learning rate stays the
-        same from step to step; "auto" is a quarter of that of `fit` for Muon, and the same for Adam. What the optimiser remembers is kept from call to call and not saved. `n_iter_` counts the
-        passes, and `history_` notes each.
+        same from step to step; "auto" is a quarter of that of `fit` for Muon, and the same for Adam. What the optimiser
+        remembers is kept from call to call and not saved. `n_iter_` counts the passes, and `history_` notes each.
 
         Parameters
         ----------
@@ -219,7 +220,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _pass(self, samples: Samples, ready: Samples) -> None:
         """One epoch at a constant rate, by the optimisers of the last pass, where there was one."""
-        if getattr(self, "course_", None) is None:
+        if self.course_ is None:
             run = self._run(ready, ())
             run.learning_rate = run.training.steady_rate if is_auto(self.learning_rate) else run.learning_rate
             self.course_ = Course.of(self.network_, run)

@@ -78,6 +78,7 @@ def fit(
     validation: Annotated[str | None, Parameter(help="Data to validate on, or a share of DATA such as 0.1.")] = None,
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str | None = None,
+    memory_limit: Annotated[str | None, Parameter(help="Bytes that training data may take, such as 1GB.")] = None,
     seed: int = 0,
     force: Force = False,
     as_json: Json = False,
@@ -93,7 +94,8 @@ def fit(
     }  # fmt: skip
     settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
-    X, _, model.kind = opened(data, model.kind)
+    limited(model, memory_limit)
+    X, _, model.kind = opened(data, model.kind, memory_limit)
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
         model.fit(X, condition=condition, validation=validation_of(validation), callbacks=[early])
@@ -117,6 +119,26 @@ def encode(model: Path, data: Data, *, output: Out, force: Force = False):
     fitted = loaded(model)
     X, _, _ = opened(data, fitted.schema_.kind)
     fitted.encode_to(target, X, told_to(fitted, data), overwrite=force)
+
+
+@app.command
+def convert(
+    data: Annotated[str, Parameter(help="A .parquet file of numbers, or a folder of such files.")],
+    *,
+    output: Out,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Write the numbers of a Parquet data set as one .npy array, once, which training then reads several times as fast."""
+    import time
+
+    from .data import to_blocks
+
+    target = free_file(output, (".npy",), force)
+    began = time.perf_counter()
+    count, columns = to_blocks(data, target, overwrite=force)
+    result = {"output": str(target), "samples": count, "columns": columns, "seconds": time.perf_counter() - began}
+    tell(result, as_json, lambda: f"{target}: {count:,} samples of {columns} numbers, {result['seconds']:.1f} s")
 
 
 @app.command
@@ -365,16 +387,27 @@ class EndingEarly:
         signal.signal(signal.SIGINT, self.before)
 
 
-def opened(data: str, kind: str):
+def limited(model, memory_limit: str | None) -> None:
+    """Sets the bound on memory, where one was given."""
+    from . import Training
+
+    if memory_limit is not None:
+        model.training = (model.training or Training()).set_params(memory_limit=memory_limit)
+        model.training.check_ranges()
+
+
+def opened(data: str, kind: str, memory_limit: str | None = None):
     """The data at a path or under a name, the names of its pictures, and its kind."""
     from . import datasets
     from .data import read_path
+    from .data.memory import in_bytes
 
     if datasets.is_name(data):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
-        X, names = read_path(data, kind)
-    return X.reshape(len(X), -1) if kind == "vectors" and len(X.shape) > 2 and len(X) else X, names, kind
+        X, names = read_path(data, kind, None if memory_limit is None else in_bytes(memory_limit))
+    flat = kind == "vectors" and len(getattr(X, "shape", ())) > 2 and len(X)
+    return X.reshape(len(X), -1) if flat else X, names, kind
 
 
 def condition_of(data: str, wanted: bool):

@@ -69,17 +69,6 @@ def framed(path: Path, separator: str, skip: int) -> Any:
     return frame
 
 
-def read_parquet(path: Path) -> Any:
-    """A frame of pandas."""
-    pandas = needed_pandas(path)
-    try:
-        return pandas.read_parquet(path)
-    except ImportError as error:
-        raise ImportError(f"{path} needs pyarrow to be read: pip install 'isthmus[table]'") from error
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is no Parquet file that can be read ({error}). Write it anew.") from error
-
-
 def needed_pandas(path: Path) -> Any:
     try:
         import pandas

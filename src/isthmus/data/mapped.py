@@ -45,7 +45,7 @@ class Mapped(Sliced):
 
     def __init__(self, values: np.memmap):
         super().__init__(values)
-        self.path, self.start = os.fspath(values.filename), position_of(values)  # type: ignore[type-var]
+        self.path, self.start = os.fspath(values.filename or ""), position_of(values)
         self.row = values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=np.int64))
         self.handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self.handle)
@@ -73,9 +73,9 @@ class Mapped(Sliced):
         while done < len(into):
             count = os.preadv(self.handle, [into[done:]], self.start + start * self.row + done)
             if not count:
+                ends = max(0, os.fstat(self.handle).st_size - self.start) // self.row
                 raise ValueError(
-                    f"{self.path} ends in sample {start + done // self.row} of {self.shape[0]}: it was cut short after it was "
-                    "opened. Write it anew."
+                    f"{self.path} ends in sample {ends} of {self.shape[0]}: it was cut short after it was opened. Write it anew."
                 )
             done += count
         if not self.values.dtype.isnative:

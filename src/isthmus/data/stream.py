@@ -72,7 +72,8 @@ class Streamed(Rows):
                 samples = samples[torch.randperm(len(samples), generator=generator)]
                 whole = len(samples) - len(samples) % batch_size if place + 1 < len(plan) else len(samples)
                 left = samples[whole:]
-                yield from samples[:whole].split(batch_size)
+                if whole:
+                    yield from samples[:whole].split(batch_size)
 
     def plan(self, generator: torch.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """The windows of an epoch: where the blocks of each begin and end, from the front of the data to the back."""

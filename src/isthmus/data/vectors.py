@@ -38,6 +38,8 @@ class Vectors(Schema):
             return cls._check_lazy(X)
         if isinstance(X, list | tuple) and not len(X):
             raise ValueError("X is empty: 0 samples. At least one is needed.")
+        if isinstance(X, np.ndarray) and not X.dtype.isnative:
+            X = X.astype(X.dtype.newbyteorder("="))
         kept = [np.float64, np.float32, np.uint8]
         try:
             return check_array(  # values are looked at when they are read
