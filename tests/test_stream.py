@@ -178,7 +178,7 @@ BOUND = """
         return Autoencoder(8, max_epochs=1, batch_size=1024, random_state=0, training=Training(memory_limit=limit))
 
     X = np.load({path!r}, mmap_mode="r")
-    model("20MB").fit(np.array(X[:20000]))  # what libraries take once
+    model("20MB").fit(np.array(X[:5000]))  # what libraries take once
     before, peak, over = anonymous(), 0, threading.Event()
 
     def watch():
@@ -200,16 +200,16 @@ BOUND = """
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="memory is counted as Linux does")
 def test_anonymous_memory_stays_below_the_limit(folder):
-    X = np.lib.format.open_memmap(folder / "large.npy", "w+", np.float32, (400_000, 64))
-    for start in range(0, len(X), 50_000):
-        X[start : start + 50_000] = random.normal(size=(50_000, 64))
+    X = np.lib.format.open_memmap(folder / "large.npy", "w+", np.float32, (100_000, 256))
+    for start in range(0, len(X), 10_000):
+        X[start : start + 10_000] = random.standard_normal((10_000, 256), np.float32)
     del X
     code = textwrap.dedent(BOUND).format(path=str(folder / "large.npy"), codes=str(folder / "codes.npy"))
     told = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=told)
     print(done.stdout)
     assert int(done.stdout) < 20e6
-    assert np.load(folder / "codes.npy", mmap_mode="r").shape == (400_000, 8)
+    assert np.load(folder / "codes.npy", mmap_mode="r").shape == (100_000, 8)
 
 
 # -------------------------------------------------------------------------------------------------------- trouble

@@ -15,7 +15,8 @@ from torch import Tensor
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
-from .data.lazy import taken
+from .data.lazy import Lazy, taken
+from .data.parquet import ParquetTable
 from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
 from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
 from .parts import BOTTLENECKS, Code, Data, part_of
@@ -318,8 +319,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return (self.training or Training()).room(self.device_ if hasattr(self, "network_") else chosen_device(self.device))
 
     def _check_features(self, X, reset: bool) -> None:
-        if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor):
+        if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor | Lazy | ParquetTable):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
+        elif reset and getattr(self.schema_, "layout", None) is not None:
+            self.feature_names_in_ = np.array([cells.name for cells in self.schema_.layout.columns], object)
+            self.n_features_in_ = len(self.feature_names_in_)
         elif reset:  # a path or a tensor has no names, and images have no columns
             self.n_features_in_ = self.schema_.size
 

@@ -13,7 +13,7 @@ from .data.schema import precision_of
 from .files import file_aside, refuse_existing
 from .network import each_block, in_blocks
 
-_GATHERED = 2**22  # numbers that are written at once
+_GATHERED = 2**20  # numbers that are written at once
 
 
 def write_codes(model, path: Path, X, condition=None, overwrite: bool = False) -> None:
@@ -36,14 +36,17 @@ def gathered(model, *rows) -> Iterator[torch.Tensor]:
     if rows[0].groups is not None:
         yield in_blocks(model._code, model.block_, *rows).flatten(1)
         return
-    some: list[torch.Tensor] = []
-    for codes in each_block(model._code, model.block_, *rows):
-        some.append(codes.flatten(1).cpu())
-        if len(some) * some[0].numel() >= _GATHERED:
-            yield torch.cat(some)
-            some = []
-    if some:
-        yield torch.cat(some)
+    size = model.block_
+    buffer = torch.empty(size * max(1, _GATHERED // (size * model.n_components_)), model.n_components_, dtype=model.dtype_)
+    count = 0  # what is kept from block to block lies in one place, or memory would be left in crumbs
+    for codes in each_block(model._code, size, *rows):
+        buffer[count : count + len(codes)] = codes.flatten(1)
+        count += len(codes)
+        if count == len(buffer):
+            yield buffer
+            count = 0
+    if count:
+        yield buffer[:count]
 
 
 @contextmanager

@@ -74,6 +74,11 @@ class ParquetFiles:
         file, group = self.groups[place]
         return self._read(file, lambda: self._open(file).read_row_group(group, self.names, use_threads=False))
 
+    def layout(self) -> Layout | None:
+        """That of the frame that the whole would be read as."""
+        first = next(self.batches()).slice(0, 1000)
+        return layout_of(first.to_pandas())
+
     def batches(self) -> Iterator[Any]:
         """All rows from front to back, a few at a time, however large the row groups are; tables of pyarrow."""
         import pyarrow
@@ -181,6 +186,7 @@ class ParquetArray(Grouped):
         files = path if isinstance(path, ParquetFiles) else ParquetFiles(path)
         super().__init__(files.edges)
         self.files, self.shape, self.dtype = files, (len(files), files.width), dtype_of(files)
+        self.layout = files.layout()
 
     def converted(self, place):
         return numbers_of(self.files.group(place), self.dtype)
@@ -194,16 +200,11 @@ class ParquetTable:
 
     def __init__(self, path):
         self.files = path if isinstance(path, ParquetFiles) else ParquetFiles(path)
-        self.columns, self.edges = self.files.names, self.files.edges
+        self.columns, self.edges, self.layout = self.files.names, self.files.edges, self.files.layout()
         self.shape = (len(self.files), len(self.columns))
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    @property
-    def layout(self) -> Layout | None:
-        """That of the frame that the whole would be read as."""
-        return layout_of(self.files.group(0).slice(0, 1000).to_pandas())
 
     def part(self, place: int) -> nw.DataFrame:
         return nw.from_native(plain(self.files.group(place)), eager_only=True)
