@@ -24,6 +24,7 @@ TABLES = (
     "quantised",
     "features",
     "imputation",
+    "streams",
     "transform_rate",
     "start_up",
 )

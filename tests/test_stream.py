@@ -169,13 +169,15 @@ BOUND = """
     import threading, time
     import numpy as np
     from isthmus import Autoencoder, Training
+    from isthmus.parts import Dense
 
     def anonymous():
         lines = open("/proc/self/status").read().split("\\n")
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
     def model(limit):
-        return Autoencoder(8, max_epochs=1, batch_size=1024, random_state=0, training=Training(memory_limit=limit))
+        settings = {{"max_epochs": 1, "batch_size": 1024, "random_state": 0, "training": Training(memory_limit=limit)}}
+        return Autoencoder(8, architecture=Dense(16), **settings)
 
     X = np.load({path!r}, mmap_mode="r")
     model("20MB").fit(np.array(X[:5000]))  # what libraries take once
@@ -207,7 +209,6 @@ def test_anonymous_memory_stays_below_the_limit(folder):
     code = textwrap.dedent(BOUND).format(path=str(folder / "large.npy"), codes=str(folder / "codes.npy"))
     told = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=told)
-    print(done.stdout)
     assert int(done.stdout) < 20e6
     assert np.load(folder / "codes.npy", mmap_mode="r").shape == (100_000, 8)
 
@@ -262,15 +263,15 @@ def steady(**settings) -> Autoencoder:
 @pytest.mark.parametrize("settings", [{}, {"penalties": "adversary"}, {"bottleneck": "gaussian"}, {"training": Training("adam")}])
 def test_two_calls_are_two_epochs_at_a_constant_rate(settings):
     training = settings.get("training", Training())
-    called = steady(**settings).partial_fit(ROWS).partial_fit(ROWS)
-    epochs = steady(**settings | {"training": Training(training.optimizer, "constant"), "max_epochs": 2}).fit(ROWS)
+    called = steady(**settings).partial_fit(ROWS[:200]).partial_fit(ROWS[:200])
+    epochs = steady(**settings | {"training": Training(training.optimizer, "constant"), "max_epochs": 2}).fit(ROWS[:200])
     assert np.array_equal(called.transform(ROWS), epochs.transform(ROWS))
     assert [record["epoch"] for record in called.history_] == [1, 2] and called.n_iter_ == 2
 
 
 def test_the_loss_falls_from_call_to_call():
     model = Autoencoder(4, random_state=0)
-    for part in np.array_split(ROWS, 30):
+    for part in np.array_split(ROWS, 12):
         model.partial_fit(part)
     assert model.history_[-1]["loss"] < 0.8 * model.history_[0]["loss"]
     assert model.score(ROWS) == pytest.approx(fit(ROWS, max_epochs=1, batch_size=32).score(ROWS), rel=0.1)
@@ -419,7 +420,7 @@ def test_parquet_streams_as_memory_does(parts):
     few, many = fit(parts, LITTLE, max_epochs=3), fit(ROWS, max_epochs=3)
     assert few.schema_.kind == "vectors"
     assert few.history_[-1]["loss"] == pytest.approx(many.history_[-1]["loss"], rel=0.02)
-    np.testing.assert_array_equal(few.transform(parts), few.transform(ROWS))
+    np.testing.assert_array_equal(few.transform(parts), few.transform(frame_of(ROWS)))
 
 
 def test_every_row_of_a_parquet_file_comes_once_an_epoch(parts):
@@ -432,7 +433,7 @@ def test_every_row_of_a_parquet_file_comes_once_an_epoch(parts):
 def test_a_mixed_parquet_file_streams_as_a_table(folder):
     frame = mixed(2000)
     frame.to_parquet(folder / "mixed.parquet", row_group_size=50)
-    few, many = fit(folder / "mixed.parquet", 24_000, max_epochs=6), fit(frame, max_epochs=6)
+    few, many = fit(folder / "mixed.parquet", 24_000, max_epochs=4), fit(frame, max_epochs=4)
     assert few.schema_.columns == many.schema_.columns
     for a, b in zip(few.schema_.cells, many.schema_.cells, strict=True):
         assert (a.name, a.role, a.values, a.cycles, a.step, bool(a.tails)) == (

@@ -15,6 +15,7 @@ from torch import Tensor
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
+from .data.frames import Layout
 from .data.lazy import Lazy, taken
 from .data.parquet import ParquetTable
 from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
@@ -321,9 +322,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _check_features(self, X, reset: bool) -> None:
         if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor | Lazy | ParquetTable):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
-        elif reset and getattr(self.schema_, "layout", None) is not None:
-            self.feature_names_in_ = np.array([cells.name for cells in self.schema_.layout.columns], object)
-            self.n_features_in_ = len(self.feature_names_in_)
+        elif reset and isinstance(layout := getattr(self.schema_, "layout", None), Layout):  # of a frame in a file
+            self.feature_names_in_ = np.array([cells.name for cells in layout.columns], dtype=object)
+            self.n_features_in_ = len(layout.columns)
         elif reset:  # a path or a tensor has no names, and images have no columns
             self.n_features_in_ = self.schema_.size
 
