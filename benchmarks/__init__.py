@@ -26,5 +26,6 @@ TABLES = (
     "imputation",
     "streams",
     "transform_rate",
+    "folder",
     "start_up",
 )

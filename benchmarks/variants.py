@@ -21,6 +21,8 @@ Written by `python -m benchmarks results` from `src/isthmus/presets.py`, the tes
 in by hand. [choose.md](choose.md) helps to choose. Of every preset there follow its equation, the estimator that it composes at
 its defaults, its laws (tests, most of them in closed form) and its facts: median over the seeds, from least to greatest in
 brackets, beside what the others reached in the same run. † other programs were running, so its times are not to be quoted.
+In the equations encode(x) reads what the corruption leaves of x; at the defaults that is x itself, or x with a little noise
+where samples are few (`corruption` of the estimator says how much).
 
 Adding a preset takes four things, and each is found without being listed anywhere:
 

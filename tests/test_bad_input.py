@@ -13,7 +13,23 @@ from torch import nn
 
 from isthmus import Autoencoder, Training, load, presets, report
 from isthmus.data import read_path
-from isthmus.parts import JPEG, Conv, Dense, Gaussian, JumpReLU, Mask, Mixture, Modules, Noise, Plain, TopK, Vamp
+from isthmus.parts import (
+    JPEG,
+    L1,
+    MMD,
+    Conv,
+    Dense,
+    Gaussian,
+    JumpReLU,
+    Mask,
+    Mixture,
+    Modules,
+    Noise,
+    Plain,
+    Squared,
+    TopK,
+    Vamp,
+)  # fmt: skip
 
 random = np.random.default_rng(0)
 ROWS = random.normal(size=(40, 6))
@@ -82,7 +98,7 @@ DATA = {
     "pixels of 64 bits": (lambda: fit(PICTURES.astype(int), kind="images"), ValueError, ["int64", "uint8", "astype"]),
     "vectors for an image model": (lambda: fit(PICTURES).transform(ROWS), ValueError, [r"\(40, 6\)", "height, width"]),
     "floats of three axes": (lambda: fit(PICTURES / 255), ValueError, ["(20, 8, 9)", "kind='images'", "flatten"]),
-    "whole numbers of five axes": (lambda: fit(np.zeros((2, 3, 4, 4, 1), np.uint8)), ValueError, ["(2, 3, 4, 4, 1)", "flatten"]),
+    "whole numbers of six axes": (lambda: fit(np.zeros((2, 2, 3, 4, 4, 1), np.uint8)), ValueError, ["(2, 2, 3, 4, 4", "flatten"]),
     "outside [0, 1] with bernoulli": (
         lambda: fit(loss="bernoulli"), ValueError, ["loss='bernoulli'", "between 0 and 1", "scale='minmax'", "loss='squared'"],
     ),
@@ -237,7 +253,29 @@ CONDITIONS = {
     "amounts for labels": (
         lambda: fit(condition=ROWS[:, 0]), ValueError, [f"{ROWS[0, 0]:.4g}", "reshape(-1, 1)", "as text"],
     ),
+    "labels that are missing": (lambda: fit(condition=[None, "a"] * 20), ValueError, ["NoneType, str", "none is missing"]),
+    "a label that is missing, afterwards": (
+        lambda: fit(condition=["a", "b"] * 20).transform(ROWS[:2], condition=["a", None]), ValueError, ["NoneType, str"],
+    ),
     "labels that are NaN": (lambda: fit(condition=np.full(40, np.nan)), ValueError, ["condition contains NaN", "Fill it"]),
+}  # fmt: skip
+
+PLACES = {
+    "a corruption for a bottleneck": (lambda: fit(bottleneck=Noise()), TypeError, ["bottleneck=Noise()", "corruption=Noise()"]),
+    "a bottleneck for a penalty": (lambda: fit(penalties=[L1()]), TypeError, ["penalties=L1()", "bottleneck=L1()"]),
+    "a penalty for a loss": (lambda: fit(loss=MMD()), TypeError, ["loss=MMD()", "penalties=MMD()"]),
+    "a loss for an architecture": (lambda: fit(architecture=Squared()), TypeError, ["architecture=Squared()", "loss=Squared()"]),
+    "a prior for an objective": (lambda: fit(objective=Mixture()), TypeError, ["objective=Mixture()", "prior=Mixture()"]),
+    "a bottleneck for a prior": (lambda: fit(prior=TopK()), TypeError, ["prior=TopK()", "bottleneck=TopK()"]),
+    "a bottleneck for a prior, afterwards": (
+        lambda: fit().fit_prior(TopK(), ROWS), TypeError, ["prior=TopK()", "bottleneck=TopK()"],
+    ),
+    "a prior that nothing holds the codes to": (
+        lambda: fit().fit_prior("normal", ROWS), ValueError, ["N(0, I)", "fit_prior('mixture', X)"],
+    ),
+    "an architecture for a corruption": (
+        lambda: fit(corruption=[Noise(), Dense()]), TypeError, ["corruption=Dense()", "architecture=Dense()"],
+    ),
 }  # fmt: skip
 
 USE = {
@@ -276,7 +314,7 @@ USE = {
 }  # fmt: skip
 
 
-CALLS = (DATA, PARAMETERS, PRESETS, CONDITIONS, USE)
+CALLS = (DATA, PARAMETERS, PRESETS, PLACES, CONDITIONS, USE)
 
 
 def assert_clear(call, error, words):

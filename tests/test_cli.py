@@ -193,6 +193,15 @@ def test_ways_lead_from_one_sample_to_another_of_another_class(model, tmp_path):
     np.testing.assert_array_equal(ways[0, 1:-1], isthmus.load(model).interpolate(*X[places[0]], 3))
 
 
+@pytest.mark.parametrize(
+    "given, said", [((), "read as vectors, 40 x 6 float64 (guessed"), (("--kind", "table"), "read as table, 40 x 6")]
+)
+def test_fit_says_what_it_took_the_data_for(given, said, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 6)))
+    assert cli.main(["fit", str(tmp_path / "x.npy"), "--epochs", "1", *given, "-o", str(tmp_path / "m")]) == 0
+    assert said in capsys.readouterr().err
+
+
 def test_few_samples_make_few_ways(model, pictures, tmp_path, capsys):
     assert call("interpolate", model, pictures, "-o", tmp_path / "ways.npy") == 0
     assert np.load(tmp_path / "ways.npy").shape == (3 * 10, 8, 8)
@@ -266,6 +275,9 @@ def test_a_data_set_of_pictures_is_read_as_vectors_where_the_model_wants_them(tm
     assert call("fit", "digits:test", "--kind", "vectors", "-o", tmp_path / "m", "-n", 3, "--epochs", 1) == 0
     assert call("encode", tmp_path / "m", "digits:test", "-o", tmp_path / "codes.npy") == 0
     assert np.load(tmp_path / "codes.npy").shape == (359, 3)
+    validated = ("--validation", "digits:test", "-n", 3, "--epochs", 1, "--json")
+    assert call("fit", "digits:test", "--kind", "vectors", *validated, "-o", tmp_path / "v") == 0
+    assert "validation_loss" in isthmus.load(tmp_path / "v").history_[-1]
 
 
 def test_a_model_that_is_told_labels_is_told_those_of_the_data(tmp_path, capsys):

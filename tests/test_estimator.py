@@ -138,9 +138,11 @@ def test_a_relu_code_wakes(X):
 # ------------------------------------------------------------------------------------------------- conditions
 
 
-def test_a_preset_that_asks_for_a_condition_asks_after_clone_and_copy(X):
+def test_a_preset_that_asks_for_a_condition_asks_after_clone_copy_and_load(X, y, tmp_path):
     model = presets.conditional(2, max_epochs=1)
-    for same in (clone(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+    copies = [clone(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    model.fit(X, condition=y).save(tmp_path / "model")
+    for same in (*copies, load(tmp_path / "model"), clone(load(tmp_path / "model"))):
         with pytest.raises(ValueError, match="condition=y"):
             same.fit(X)
     assert clone(quick()).fit(X).condition_ is None

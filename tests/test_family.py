@@ -52,6 +52,7 @@ from isthmus.parts import (
     Normal,
     Plain,
     Random,
+    Recurrent,
     ResidualQuantized,
     SaltPepper,
     Sparsity,
@@ -68,6 +69,7 @@ from isthmus.parts import (
 from isthmus.parts.base import Batch
 from isthmus.parts.gaussian import kl_to_normal
 from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimated_jacobian_norm, jacobian_norm
+from isthmus.parts.sparse import Jump, SoftStep
 from isthmus.training import warn_of_collapse
 
 UNBIASED = {"info", "several penalties"}  # estimates over pairs of different samples
@@ -230,7 +232,7 @@ def test_a_preset_rebuilds_better_than_the_mean_sample(name, after_20_steps):
 # SSIM is not here: its windows see across the seams of the tiles.
 @pytest.mark.parametrize("loss", [Squared(), Squared(scale=0.3), Absolute(), Absolute(scale=0.3), Bernoulli()], ids=repr)
 def test_a_target_tiled_2x2_has_four_times_the_loss(loss):
-    loss.build(type("schema", (), {"shape": (6, 5, 1), "columns": None}))
+    loss.build(type("schema", (), {"shape": (6, 5, 1), "columns": None, "tokens": 0}))
     output, target = torch.randn(3, 6, 5, 1, dtype=torch.float64), torch.rand(3, 6, 5, 1, dtype=torch.float64)
     tiled = loss(output.tile(1, 2, 2, 1), Data(target.tile(1, 2, 2, 1)))
     torch.testing.assert_close(tiled, 4 * loss(output, Data(target)), rtol=1e-12, atol=0)
@@ -270,12 +272,12 @@ def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(lo
     nats = []
     for scale in (0.8 * best, best, 1.25 * best):
         part = loss(scale=scale)
-        part.build(type("schema", (), {"shape": (6,), "columns": None}))
+        part.build(type("schema", (), {"shape": (6,), "columns": None, "tokens": 0}))
         nats.append(float(part(error, Data(torch.zeros_like(error))).mean()))
         assert nats[-1] == pytest.approx(-float(density(0.0, scale).log_prob(error).sum(1).mean()))
     assert nats[1] < min(nats[0], nats[2])
     learnt = loss(scale="learnt")
-    learnt.build(type("schema", (), {"shape": (6,), "columns": None}))
+    learnt.build(type("schema", (), {"shape": (6,), "columns": None, "tokens": 0}))
     learnt.log_scale.data.fill_(math.log(best))
     found = learnt.double()(error, Data(torch.zeros_like(error))).mean()
     found.backward()
@@ -285,7 +287,7 @@ def test_a_scale_is_that_of_the_density_and_the_best_one_is_the_mean_distance(lo
 
 def ssim_of(shape: tuple[int, ...], window: int = 11) -> SSIM:
     loss = SSIM(window)
-    loss.build(type("schema", (), {"shape": shape, "axes": 2, "columns": None}))
+    loss.build(type("schema", (), {"shape": shape, "axes": 2, "columns": None, "tokens": 0}))
     return loss
 
 
@@ -463,6 +465,17 @@ def test_silent_units_move_a_threshold_only_where_the_bandwidth_is_more_than_twi
     assert (jump.log_threshold.grad != 0).all() if moves else (jump.log_threshold.grad == 0).all()
 
 
+@pytest.mark.law_of("jumprelu")
+@pytest.mark.parametrize("threshold", [0.3, 0.6])
+def test_the_gradients_of_a_threshold_are_those_of_what_is_expected(threshold):
+    """Of x even in [0, 1]: d/dt E[x 1(x > t)] = -t and d/dt E[1(x > t)] = -1, which no single sample shows."""
+    x, expected = torch.linspace(0, 1, 20001, dtype=torch.float64)[:, None], {Jump: -threshold, SoftStep: -1.0}
+    for step, slope in expected.items():
+        at = torch.tensor([threshold], dtype=torch.float64, requires_grad=True)
+        step.apply(x, at, 0.1).mean().backward()
+        assert float(at.grad) == pytest.approx(slope, rel=1e-3)
+
+
 @pytest.mark.law_of("kl_sparse")
 @pytest.mark.parametrize("target", [0.1, 0.3])
 def test_kl_sparsity_reaches_its_target(target):
@@ -598,6 +611,21 @@ def test_every_codebook_gives_the_entry_nearest_to_what_those_before_left(name, 
         )
         left = left - codebook[distance.argmin(-1)]
     torch.testing.assert_close(code.cost, bottleneck.commitment * left.flatten(1).square().sum(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.law_of("vq", "residual_vq")
+@pytest.mark.parametrize("name", ["vq", "residual_vq"])
+def test_the_gradient_of_a_quantised_code_goes_to_what_was_quantised(name, after_20_steps):
+    bottleneck, pull = after_20_steps(name).network_.bottleneck, torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    assert isinstance(bottleneck, VectorQuantized)
+    vectors = torch.randn(20, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    linear, bottleneck.linear = bottleneck.linear, torch.nn.Identity()
+    code = bottleneck(vectors)
+    bottleneck.linear = linear
+    assert (code.z != vectors).any()
+    torch.testing.assert_close(torch.autograd.grad((code.z * pull).sum(), vectors, retain_graph=True)[0], pull)
+    towards = 2 * bottleneck.commitment * (vectors - code.z).detach()  # of the cost: to the entry, which itself stays
+    torch.testing.assert_close(torch.autograd.grad(code.cost.sum(), vectors)[0], towards, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.law_of("residual_vq")
@@ -743,6 +771,13 @@ def test_kl_of_known_gaussians():
     torch.testing.assert_close(kl_to_normal(mean, logvar), expected)
 
 
+@pytest.mark.parametrize("slope", [0.5, 3.0])
+def test_rate_distortion_is_the_sum_with_the_loss_at_its_price(slope):
+    model = fit("variational", max_epochs=2)
+    summed, priced = (part(step_of(model, torch.arange(20))) for part in (Sum(), RateDistortion(slope)))
+    torch.testing.assert_close(priced, {"distortion": slope * summed["loss"], "rate": summed["cost"]})
+
+
 @pytest.mark.law_of("importance_weighted")
 def test_importance_weighting_with_one_draw_is_the_plain_bound_with_sampled_cost():
     model = fit("variational", max_epochs=2, dtype="float64")
@@ -817,6 +852,31 @@ def test_the_likelihood_is_within_three_standard_errors_for_another_posterior():
     assert np.abs(np.log(shares.mean(0))).max() < 0.05
 
 
+@pytest.mark.law_of("variational")
+def test_the_posterior_is_that_of_bayes_where_it_is_known_and_history_tells_its_kl():
+    model, X, _ = linear_gaussian(0.8, exact_posterior=True)
+    W, b = (
+        np.asarray(x.detach()) for x in (model.network_.architecture.head[1].weight, model.network_.architecture.head[1].bias)
+    )
+    covariance = np.linalg.inv(np.eye(2) + W.T @ W / 0.8**2)
+    mean, std = model.posterior(X)
+    np.testing.assert_allclose(mean, (X - b) @ W @ covariance / 0.8**2, atol=1e-9)
+    np.testing.assert_allclose(std, np.broadcast_to(np.sqrt(np.diag(covariance)), (20, 2)), rtol=1e-9)
+    bottleneck = model.network_.bottleneck
+    bottleneck.health()
+    bottleneck.after(step_of_rows(model, X))
+    kl = (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1)).mean(0)
+    health = bottleneck.health()
+    assert health["kl_components"] == pytest.approx(kl) and health["kl"] == pytest.approx(kl.sum())
+    assert health["active_units"] == (kl > 0.01).sum() == 2
+
+
+def step_of_rows(model: Autoencoder, X) -> Step:
+    """One step of training on all of `X`."""
+    data, index = model._rows(X).take(torch.arange(len(X))), torch.arange(len(X))
+    return Step(model.network_, Batch(data, data), Random(0, "step", 1, index))
+
+
 def trained_linear_vae(X, k: int, scale, beta=1.0) -> Autoencoder:
     return Autoencoder(
         k, architecture=Dense((), activation=None), bottleneck=Gaussian(beta), loss=Squared(scale=scale), scale="none",
@@ -860,6 +920,18 @@ def test_a_vamp_prior_is_the_mixture_of_the_posteriors_of_its_inputs(components)
 
 
 @pytest.mark.law_of("vamp")
+def test_a_vamp_prior_draws_from_each_of_its_posteriors_evenly():
+    model = fit(composed(bottleneck="gaussian", prior=Vamp(3)), max_epochs=2)
+    with torch.no_grad():
+        seen = model.network_.encode(Data(model.network_.prior.inputs)).extra
+        drawn = model.network_.prior.sample(Random(0, "sample", 0, torch.arange(20000)), model.network_)
+    mean, variance = seen["mean"], seen["logvar"].exp()
+    torch.testing.assert_close(drawn.mean(0), mean.mean(0), rtol=0, atol=0.05)
+    expected = torch.cov(mean.T, correction=0) + torch.diag(variance.mean(0))
+    torch.testing.assert_close(torch.cov(drawn.T), expected, rtol=0, atol=0.05 * float(expected.diagonal().max()))
+
+
+@pytest.mark.law_of("vamp")
 def test_the_kl_in_the_history_is_against_the_prior_that_the_code_pays_for():
     for beta in (1.0, 2.0):
         for record in fit(preset("vamp", beta=beta), max_epochs=3).history_:
@@ -895,6 +967,24 @@ def test_a_mixture_draws_what_it_was_fitted_to():
 
     expected = GaussianMixture(2, random_state=0, reg_covar=1e-5).fit(codes).score_samples(codes[:50])
     np.testing.assert_allclose(prior.log_prob(torch.tensor(codes[:50], dtype=torch.float32), None), expected, atol=1e-2)
+
+
+def test_an_autoregressive_prior_draws_what_it_was_fitted_to_and_never_sees_what_it_predicts():
+    """Sequences that begin with 0 or 1 and count on: log 2 nats each, and fewer only by looking ahead."""
+
+    class Indices:
+        index_shape, entries = (5,), 4
+        from_index = staticmethod(lambda index: index)
+
+    torch.manual_seed(0)
+    prior = Autoregressive(32, epochs=30)
+    prior.build(type("network", (), {"code_shape": (5,), "bottleneck": Indices}))
+    index = (torch.arange(2000) % 2)[:, None] + torch.arange(5)
+    prior.fit(index % 4)
+    assert float(prior.nats(index % 4).detach().mean()) == pytest.approx(math.log(2), abs=0.05)
+    drawn = prior.sample(Random(0, "sample", 0, torch.arange(2000)), type("network", (), {"bottleneck": Indices}))
+    assert (drawn.diff(dim=1) % 4 == 1).float().mean() > 0.98
+    assert float((drawn[:, 0] == 0).float().mean()) == pytest.approx(0.5, abs=0.05) and (drawn[:, 0] < 2).float().mean() > 0.98
 
 
 @pytest.mark.parametrize("prior", ["mixture", Mixture(3)], ids=repr)
@@ -960,6 +1050,16 @@ def test_interpolation_begins_and_ends_at_the_samples(name, after_20_steps):
     model = after_20_steps(name)
     way = model.interpolate(VECTORS[0], VECTORS[1], steps=5)
     np.testing.assert_allclose(way[[0, -1]], model.reconstruct(VECTORS[:2]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name, spherical", [("dense", False), ("variational", True)])
+def test_only_codes_with_a_posterior_go_along_a_great_circle(name, spherical, after_20_steps):
+    model = after_20_steps(name)
+    a, b = torch.from_numpy(model.transform(VECTORS[:2]))
+    ways = {bent: model.inverse_transform(between(a, b, 5, bent).numpy()) for bent in (True, False)}
+    way = model.interpolate(VECTORS[0], VECTORS[1], steps=5)
+    np.testing.assert_allclose(way, ways[spherical], atol=1e-6)
+    assert np.abs(way - ways[not spherical]).max() > 1e-3
 
 
 def test_a_spherical_way_keeps_the_length_where_a_straight_one_cuts_the_corner():
@@ -1121,6 +1221,7 @@ OUT_OF_RANGE = {
             "channels": [*NO_WIDTHS, ()], "kernel": [2, *NO_COUNT], "down": NO_NAME, "up": NO_NAME, "activation": NO_ACTIVATION,
             "dropout": NO_SHARE,
         },
+        Recurrent: {"units": NO_COUNT, "layers": NO_COUNT},
         Modules: {"encoder": [None, 1, torch.nn.Linear], "decoder": [None, 1, torch.nn.Linear]},
     },
     "bottleneck": {

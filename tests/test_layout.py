@@ -21,7 +21,7 @@ PUBLIC = ["Autoencoder", "Training", "__version__", "data", "datasets", "load", 
 LAYERS = {
     "parts": {"torch", "numpy", "sklearn.mixture", "PIL", "kornia.filters", "kornia.metrics", "isthmus.parts", "isthmus.records"},
     "data": {
-        *("numpy", "torch", "scipy", "sklearn", "PIL", "narwhals", "pandas", "pyarrow"),
+        *("av", "numpy", "torch", "scipy", "sklearn", "PIL", "narwhals", "pandas", "pyarrow"),
         *("isthmus.data", "isthmus.files", "isthmus.records"),
     },
 }
@@ -33,9 +33,11 @@ OUTER = (
     "ink",
     "page",
     "page_codes",
+    "page_table",
     "plots",
     "report",
     "study",
+    "study_table",
     "apps",
     "web",
 )  # know the public names and one another

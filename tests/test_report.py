@@ -172,6 +172,49 @@ def test_the_page_has_the_sections_that_the_model_has(preset, told, expected, im
     assert not parser.open and not parser.wrong
 
 
+@pytest.fixture
+def mixed():
+    """200 rows of numbers, a category that follows from one of them, and gaps."""
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=200)
+    frame = pandas.DataFrame({"a": a, "b": -a + rng.normal(scale=0.1, size=200), "side": np.where(a > 0, "left", "right")})
+    frame.loc[::10, "b"] = np.nan
+    return frame
+
+
+def test_the_page_of_a_table_has_its_columns_and_the_cells_that_surprise(mixed, tmp_path):
+    mixed.loc[7, "b"] = 25.0
+    model = quick(mixed, 2, max_epochs=40)
+    page = report.write(model, mixed, tmp_path / "page.html", y=mixed.side).read_text(encoding="utf-8")
+    expected = ["There and back", "Beside PCA", "Columns", "Errors", "The map", "Cells that surprise", "Training", "Layers"]
+    assert re.findall("<h2>(.*?)</h2>", page) == expected
+    surprises = page[page.index("Cells that surprise") :]
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page) and re.search(
+        "<tbody><tr><th scope=.row.>row 7</th><td>b</td>", surprises
+    )
+
+
+def test_errors_of_a_table_are_those_of_its_cells(mixed):
+    model = quick(mixed, 2, max_epochs=40)
+    study = report.study_of(model, mixed)
+    out, deviation = model.reconstruct(mixed), mixed[["a", "b"]].std(ddof=0)
+    there = mixed[["a", "b"]].notna()
+    squares = (((out[["a", "b"]] - mixed[["a", "b"]]) / deviation) ** 2).where(there, 0).sum(axis=1)
+    np.testing.assert_allclose(study.sizes, squares + (out.side != mixed.side), rtol=1e-4, atol=1e-6)
+    assert study.rows[0]["right"] == pytest.approx((out.side == mixed.side).mean())
+    told = {one["column"]: one for one in study.of_columns}
+    assert told["b"]["missing"] == 0.1 and told["b"]["told"] < 0.6 < 0.9 < told["b"]["guess"]
+    rarer = (mixed.side == "left").mean()
+    assert told["side"]["told"] < 0.15 and told["side"]["guess"] == pytest.approx(min(rarer, 1 - rarer))
+
+
+def test_a_report_of_samples_of_different_sizes_is_refused(tmp_path):
+    model = quick([np.sin(np.arange(n) / 3.0) for n in (5, 9, 12)], 2, kind="sequences")
+    with pytest.raises(ValueError, match=r"sequences differ in size. Use score_samples"):
+        report.write(model, [np.ones(5)], tmp_path / "page.html")
+
+
 def lead_of(page: str, heading: str) -> str:
     return page.split(f"<h2>{heading}</h2>")[1].split("</p>")[0]
 

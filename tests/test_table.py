@@ -243,6 +243,7 @@ REFUSED = {
     "nested cells": (lambda model: fit(FRAME.assign(kind=[[1]] * COUNT)), ["'kind'", "convert|leave"]),
     "no rows": (lambda model: fit(FRAME[:0]), ["row"]),
     "another loss": (lambda model: fit(loss="squared"), ["loss='columns'"]),
+    "a way between cells": (lambda model: model.interpolate(FRAME.iloc[0], FRAME.iloc[1]), ["one sample", "X[:1]"]),
     "columns of vectors": (lambda model: fit(np.zeros((5, 3)), 1, loss="columns"), ["kind='table'"]),
     "impute vectors": (lambda model: fit(FRAME[["count", "income"]], 1).impute(FRAME[["count", "income"]]), ["kind='table'"]),
     "Vamp": (lambda model: presets.vamp(3, max_epochs=1).fit(FRAME), ["Vamp", "cells"]),
@@ -296,6 +297,30 @@ def test_a_table_through_the_command_line(suffix, tmp_path, capsys):
     run("encode", model, source, "-o", tmp_path / "codes.npy")
     run("decode", model, tmp_path / "codes.npy", "-o", tmp_path / f"decoded{suffix}")
     pd.testing.assert_frame_equal(*(read_path(tmp_path / f"{name}{suffix}", "table")[0] for name in ("again", "decoded")))
+
+
+def test_a_way_leads_from_one_row_to_another(model):
+    way = model.interpolate(FRAME[:1], FRAME[5:6], steps=4)
+    ends = model.inverse_transform(model.transform(FRAME[:6]))
+    assert len(way) == 4 and (way.dtypes == ends.dtypes).all()
+    pd.testing.assert_frame_equal(way[::3].reset_index(drop=True), ends[::5].reset_index(drop=True))
+
+
+def test_new_rows_through_the_command_line(tmp_path, capsys):
+    frame = FRAME[["size", "count", "kind", "open"]]
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    run("fit", tmp_path / "in.csv", "-o", tmp_path / "m", "--preset", "variational", "-n", 2, "--epochs", 2)
+    run("sample", tmp_path / "m", "-n", 7, "-o", tmp_path / "new.csv")
+    new = read_path(tmp_path / "new.csv", "table")[0]
+    assert len(new) == 7 and list(new.columns) == list(frame.columns) and set(new["kind"]) <= {"large", "middle", "small"}
+    refused = {
+        "sample": (["-o", tmp_path / "new.npy"], ".csv or .parquet"),
+        "interpolate": ([tmp_path / "in.csv", "-o", tmp_path / "way.csv"], "X[:1]"),
+    }
+    for verb, (arguments, words) in refused.items():
+        assert main([verb, str(tmp_path / "m"), *map(str, arguments)]) == 1
+        assert words in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "m", "new.csv"}
 
 
 def run(*arguments) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
 from torch import Tensor
@@ -19,7 +20,7 @@ from .data.frames import Layout
 from .data.lazy import Lazy, taken
 from .data.parquet import ParquetTable
 from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
-from .network import Choices, Network, block_size, in_blocks, initialise, listed, loss_part
+from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
@@ -47,10 +48,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     corruption : "auto", None, str, part or list of them, default "auto"
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread. Of tables it
-        hides a quarter of the cells.
+        hides a quarter of the cells, and of interactions half.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli", "columns" (of tables), "ssim" (of pictures) or any `(output, target) -> (batch,)`,
-        one number a sample. "auto" is columns for a table, bernoulli where the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "multinomial" (of counts), "columns" (of tables), "ssim" (of pictures) or any
+        `(output, target) -> (batch,)`, one number a sample. "auto" is columns for a table, multinomial for interactions,
+        bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -58,9 +60,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors", "table" or "images", default "auto"
+    kind : "auto", "vectors", "table", "images", "video", "sequences" or "interactions", default "auto"
         A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
-        missing, under kind="table".
+        missing, under kind="table". Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item
+        and perhaps rating, is who used or rated what: a sample is a user (see `data.Interactions`).
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -281,7 +284,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             torch.default_generator.manual_seed(self.seed_)
             told = 0 if self.condition_ is None else self.condition_.width
             network = Network(choices, self.schema_, self.target_schema_, self._number_of_components(), told)
-        deliberate = bool(listed(self.penalties)) or (not is_auto(self.corruption) and bool(listed(self.corruption)))
+        deliberate = bool(several(self.penalties)) or (not is_auto(self.corruption) and bool(several(self.corruption)))
         network.check_room(self.schema_.size, deliberate)
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
         self.network_ = network.to(self.device_, self.dtype_).eval()
@@ -306,7 +309,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
-        return self._on_device(schema.read(open_data(X, schema.kind, self._room())[0]))
+        return self._on_device(schema.read(open_data(X, schema.kind, self._room(), **schema.reading)[0]))
 
     def _on_device(self, rows: Rows) -> Rows:
         """As the network computes: what was chosen when it was built stays, whatever the parameters say now."""
@@ -370,14 +373,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _chosen_loss(self, target: Rows):
         low, high = target.schema.scaled_range()
         if is_auto(self.loss):
-            return defaults.loss(low, high, target.schema.columns)
+            return defaults.loss(low, high, target.schema.columns, target.schema.kind)
         loss = loss_part(self.loss)
         loss.build(target.schema)  # which refuses what no scaling would cure
         least, most = getattr(loss, "support", (-math.inf, math.inf))
         if low < least or high > most:
             raise ValueError(
                 f"loss={self.loss!r} needs data between {least:g} and {most:g}, but the target ranges from {low:.3g} to "
-                f"{high:.3g} as it reaches the network. Scale the data (scale='minmax') or use loss='squared'."
+                f"{high:.3g} as it reaches the network. {getattr(loss, 'cure', 'Scale the data')}, or use loss='squared'."
             )
         return self.loss
 
@@ -386,6 +389,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return self.corruption
         if self.schema_.columns is not None:
             return defaults.CORRUPTION_OF_TABLES
+        if self.schema_.kind == "interactions":
+            return defaults.CORRUPTION_OF_INTERACTIONS
         size = self._number_of_components() or self.schema_.size
         return defaults.corruption(samples.weight, size, self.schema_.spread())
 
@@ -429,7 +434,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         rows = self._rows(X)
         self._refuse_uneven_codes()
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
-        return given_back(codes.flatten(1).to(precision_of(rows.values)), X)
+        return self._named(given_back(codes.flatten(1).to(precision_of(rows.values)), X), rows)
 
     def encode_to(self, path, X, condition=None, overwrite=False):
         """Writes the codes of `X` to a file block by block: what `transform` gives, of data and codes of any size.
@@ -464,7 +469,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             code = self._encoded(*block)
             return self._written(self.network_.decode(code), precision_of(rows.values), code.length)
 
-        return self.target_schema_.give_back(in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows))), X)
+        values = in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows)))
+        return self.target_schema_.give_back(values, X if rows.names is None else rows.names)
 
     def impute(self, X, condition=None):
         """`X` with its missing cells, and no others, filled by what the model rebuilds there; for tables."""
@@ -540,14 +546,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        a, b : one sample each, without the axis of samples
+        a, b : one sample each, without the axis of samples; of a table, a frame of one row
         steps : int, default 8; 2 or more
         condition : as for `sample`
         """
         self._need("decoder")
         generation.check_arguments(steps=steps)
         both = generation.both_ends(self, a, b)
-        ends = torch.as_tensor(self.encode(both) if self.condition_ is None else self.encode(both, condition))
+        told = () if self.condition_ is None else (condition,)
+        ends = [torch.as_tensor(self.encode(end, *told))[0] for end in both]
         spherical = getattr(self.network_.bottleneck, "posterior", False)
         return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
 
@@ -651,6 +658,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         rows = self._read(X, self.schema_)
         self._check_features(X, reset=False)
         return rows
+
+    def _named(self, codes, rows: Rows):
+        """Codes of named samples: in a frame of pandas, where `set_output` asks for one, with the names as the index."""
+        asked = getattr(self, "_sklearn_output_config", {}).get("transform") or get_config()["transform_output"]
+        return codes if rows.names is None or asked != "pandas" else rows.names.indexed(codes)
 
     def _encoded(self, data: Data, condition: Tensor | None = None) -> Code:
         return self.network_.encode(data.told(condition))
@@ -759,6 +771,8 @@ RANGES = {
 def check_parameters(model: Autoencoder) -> None:
     """Refuses constructor parameters out of range, by name, before anything is read or trained."""
     check_ranges(model, RANGES)
+    for role in ROLES:
+        refuse_misplaced(role, getattr(model, role))
     if model.training is not None and not isinstance(model.training, Training):
         raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
     (model.training or Training()).check_ranges()

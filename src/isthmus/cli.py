@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,7 +29,10 @@ app = App(
 )
 
 Data = Annotated[
-    str, Parameter(help="A path (folder of pictures, picture, .npy, .csv, .parquet) or a data set: digits, mnist:test.")
+    str,
+    Parameter(
+        help="A path (folder of pictures or films, picture, .mp4, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test."
+    ),
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
 Preset = Annotated[
@@ -40,7 +44,21 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
+Size = Annotated[tuple[int, int] | None, Parameter(negative="", help="Height and width to resize films to: --size 48 64.")]
+
+
+@Parameter(name="*")
+@dataclass
+class Reading:
+    """How files are read."""
+
+    skip_corrupt: Annotated[bool, Parameter(negative="", help="Leave out pictures that cannot be read.")] = False
+    frames: Annotated[int | None, Parameter(validator=Number(gte=1), help="Of a window of a film; 16, or the model's.")] = None
+    size: Size = None
+
+
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+Kind = Literal["auto", "vectors", "table", "images", "video", "sequences", "interactions"]
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -67,9 +85,9 @@ def fit(
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     choices: Choices | None = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "columns", "ssim"] | None = None,
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "ssim"] | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
-    kind: Literal["auto", "vectors", "table", "images"] | None = None,
+    kind: Kind | None = None,
     scale: Literal["auto", "none", "standard", "minmax"] | None = None,
     epochs: Annotated[int | None, Parameter(help="Passes over the data.")] = None,
     batch_size: int | None = None,
@@ -80,6 +98,7 @@ def fit(
     device: str | None = None,
     memory_limit: Annotated[str | None, Parameter(help="Bytes that training data may take, such as 1GB.")] = None,
     seed: int = 0,
+    reading: Reading | None = None,
     force: Force = False,
     as_json: Json = False,
 ):
@@ -95,10 +114,11 @@ def fit(
     settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
     limited(model, memory_limit)
-    X, _, model.kind = opened(data, model.kind, memory_limit)
+    X, _, model.kind = opened(data, model.kind, reading, memory_limit)
+    note(read_as(data, X, model.kind))
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
-        model.fit(X, condition=condition, validation=validation_of(validation), callbacks=[early])
+        model.fit(X, condition=condition, validation=validation_of(validation, model.kind, reading), callbacks=[early])
         model.save(output, overwrite=force)
     last = model.history_[-1]
     reached = "loss" if "loss" in last else "objective"
@@ -113,12 +133,24 @@ def fit(
 
 
 @app.command
-def encode(model: Path, data: Data, *, output: Out, force: Force = False):
-    """Write the codes of DATA, block by block: a .npy array (n, numbers in the code), or a .parquet table of named columns."""
-    target = free_file(output, (".npy", ".parquet"), force)
+def encode(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
+    """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
+
+    As .csv or .parquet, codes have named columns, and those of interactions the users beside them.
+    """
+    target = free_file(output, (".npy", ".csv", ".parquet"), force)
     fitted = loaded(model)
-    X, _, _ = opened(data, fitted.schema_.kind)
-    fitted.encode_to(target, X, told_to(fitted, data), overwrite=force)
+    X, _ = opened_for(fitted, data, reading)
+    named = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
+    if target.suffix.lower() != ".csv" and not named:
+        return fitted.encode_to(target, X, told_to(fitted, data), overwrite=force)
+    from .data.frames import write_frame
+    from .files import file_aside
+
+    codes = fitted.set_output(transform="pandas").transform(X, told_to(fitted, data))
+    with file_aside(target) as file:
+        write_frame(file, codes if codes.index.name is None else codes.reset_index(), target.suffix.lower())
+    return None
 
 
 @app.command
@@ -152,21 +184,29 @@ def decode(
 ):
     """Decode codes, .npy or .parquet, into a .npy array, a table or, for images, a folder of .png pictures."""
     fitted = loaded(model, only="decoder")
-    target = free_output(output, fitted, force)
+    film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
+    target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
     from .data import read_path
 
     if not codes.is_file() or codes.suffix.lower() not in (".npy", ".parquet"):
         raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy or .parquet file that 'isthmus encode' wrote.")
-    write_result(target, fitted.inverse_transform(read_path(codes)[0], label_of(fitted, condition)), None, force)
+    found = read_path(codes)[0]
+    write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), None, fitted, force)
 
 
 @app.command
-def reconstruct(model: Path, data: Data, *, output: Out, force: Force = False):
-    """Encode and decode DATA; write a .npy array, a .csv table, or a folder of .png pictures under their old names."""
+def reconstruct(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
+    """Encode and decode DATA; write a .npy array, a .csv or .parquet table, a folder of .png pictures or films under their old
+    names, or an .mp4.
+
+    Of interactions the result are the scores of all items: of users in the order of their names, which a table holds besides.
+    """
     fitted = loaded(model)
     target = free_output(output, fitted, force)
-    X, names, _ = opened(data, fitted.schema_.kind)
-    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, force)
+    X, names = opened_for(fitted, data, reading)
+    if fitted.target_schema_.kind == "video" and target.suffix.lower() != ".npy":
+        return write_films(target, fitted, X, force)
+    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, fitted, force)
 
 
 @app.command
@@ -174,7 +214,7 @@ def impute(model: Path, data: Data, *, output: Out, force: Force = False):
     """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
     fitted = loaded(model)
     target = free_output(output, fitted, force)
-    write_file(target, fitted.impute(opened(data, fitted.schema_.kind)[0]))
+    write_result(target, fitted.impute(opened(data, fitted.schema_.kind)[0]), None, fitted, force)
 
 
 @app.command
@@ -185,6 +225,7 @@ def report(
     output: Out = Path("report.html"),
     train: Annotated[str | None, Parameter(help="The data the model was trained on, to fit PCA to and to compare.")] = None,
     force: Force = False,
+    reading: Reading | None = None,
     as_json: Json = False,
 ):
     """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA."""
@@ -192,11 +233,11 @@ def report(
 
     free_file(output, (".html",), force)
     fitted = loaded(model)
-    X, _, _ = opened(data, fitted.schema_.kind)
+    X, _ = opened_for(fitted, data, reading)
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
-        train_X, train_y, train_told = opened(train, fitted.schema_.kind)[0], labels_of(train), told_to(fitted, train)
-    study = page.Study(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
+        train_X, train_y, train_told = opened_for(fitted, train, reading)[0], labels_of(train), told_to(fitted, train)
+    study = page.study_of(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
     page.write_study(study, output, overwrite=force)
     tell(study.rows, as_json, lambda: page.text_table(study.rows))
     note(f"Wrote {output}.")
@@ -223,14 +264,15 @@ def sample(
     prior: Annotated[str | None, Parameter(help="DATA to fit a mixture of Gaussians to, where the model has no prior.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
+    reading: Reading | None = None,
     force: Force = False,
 ):
-    """Draw new samples: a .png grid of pictures, or a .npy array."""
-    target = free_file(output, (".png", ".npy"), force)
+    """Draw new samples: a .png grid of pictures, a .npy array, or a .csv or .parquet table."""
     fitted = loaded(model)
+    target = free_drawing(output, fitted, force)
     if prior is not None:
-        fitted.fit_prior("mixture", opened(prior, fitted.schema_.kind)[0], told_to(fitted, prior))
-    write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), shape)
+        fitted.fit_prior("mixture", opened_for(fitted, prior, reading)[0], told_to(fitted, prior))
+    write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), fitted, shape)
 
 
 @app.command
@@ -244,6 +286,7 @@ def interpolate(
     condition: Annotated[str | None, Parameter(help="The label to keep to, where the model was fitted with labels.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
+    reading: Reading | None = None,
     force: Force = False,
 ):
     """Walk through the code from one sample of DATA to another: a .png grid, a way a row, or a .npy array.
@@ -253,9 +296,19 @@ def interpolate(
     """
     import numpy as np
 
-    target = free_file(output, (".png", ".npy"), force)
     fitted = loaded(model)
-    X, _, _ = opened(data, fitted.schema_.kind)
+    target = free_drawing(output, fitted, force)
+    if fitted.schema_.kind == "table":
+        raise ValueError(
+            f"{model} was fitted to a table, whose rows are walked between in Python: model.interpolate(X[:1], X[1:2])."
+        )
+    from .data.lazy import Lazy
+
+    X, _ = opened_for(fitted, data, reading)
+    if not isinstance(X, np.ndarray | Lazy):
+        raise ValueError(
+            f"A way leads between rows of an array or pictures, and {data} holds {fitted.schema_.kind} of another form."
+        )
     labels = labels_of(data)
     told = told_to(fitted, data) if condition is None else [label_of(fitted, condition)] * len(X)
     order = np.random.default_rng(seed).permutation(len(X)).tolist()
@@ -267,20 +320,22 @@ def interpolate(
     if len(pairs) < n:
         note(f"{data} has samples for {len(pairs)} ways.")
     ways = [way_between(fitted, X[a], X[b], steps, None if told is None else told[a]) for a, b in pairs]
-    write_drawn(target, np.concatenate(ways), shape, columns=len(ways[0]))
+    write_drawn(target, np.concatenate(ways), fitted, shape, columns=len(ways[0]))
 
 
 @app.command
 def info(
     what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
     *,
+    kind: Annotated[Kind, Parameter(help="How DATA is to be read.")] = "auto",
+    reading: Reading | None = None,
     as_json: Json = False,
 ):
     """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
     from .information import about_data, about_model, as_text
 
     is_model = any((Path(what) / name).is_file() for name in ("config.json", "model.safetensors"))
-    facts = about_model(Path(what)) if is_model else about_data(what)
+    facts = about_model(Path(what)) if is_model else about_data(what, kind, **options_of(reading))
     tell(facts, as_json, lambda: as_text(facts))
 
 
@@ -396,7 +451,17 @@ def limited(model, memory_limit: str | None) -> None:
         model.training.check_ranges()
 
 
-def opened(data: str, kind: str, memory_limit: str | None = None):
+def options_of(reading: Reading | None) -> dict:
+    """What the flags say of how files are read."""
+    return {name: value for name, value in asdict(reading or Reading()).items() if value}
+
+
+def opened_for(model, data: str, reading: Reading | None = None):
+    """The data as a model reads them, and the names of its pictures."""
+    return opened(data, model.schema_.kind, Reading(**model.schema_.reading | options_of(reading)))[:2]
+
+
+def opened(data: str, kind: str, reading: Reading | None = None, memory_limit: str | None = None):
     """The data at a path or under a name, the names of its pictures, and its kind."""
     from . import datasets
     from .data import read_path
@@ -405,9 +470,25 @@ def opened(data: str, kind: str, memory_limit: str | None = None):
     if datasets.is_name(data):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
-        X, names = read_path(data, kind, None if memory_limit is None else in_bytes(memory_limit))
-    flat = kind == "vectors" and len(getattr(X, "shape", ())) > 2 and len(X)
-    return X.reshape(len(X), -1) if flat else X, names, kind
+        limit = None if memory_limit is None else in_bytes(memory_limit)
+        X, names = read_path(data, kind, limit, **options_of(reading))
+    return flat(X) if kind == "vectors" and len(getattr(X, "shape", ())) > 2 and len(X) else X, names, kind
+
+
+def flat(X):
+    import numpy as np
+
+    return np.asarray(X).reshape(len(X), -1)
+
+
+def read_as(data: str, X, kind: str) -> str:
+    """What the data are taken for; where that is wrong, --kind says it better."""
+    from .data import open_data
+
+    X, found = open_data(X, kind)
+    shape = X.shape if hasattr(X, "shape") else (len(X),)
+    size = f", {' x '.join(f'{length:,}' for length in shape)}" + (f" {X.dtype}" if hasattr(X, "dtype") else "")
+    return f"{data}: read as {found}{size}" + (" (guessed; --kind says it)" if kind == "auto" else "")
 
 
 def condition_of(data: str, wanted: bool):
@@ -465,13 +546,13 @@ def labels_of(data: str):
     return datasets.load(data)[1] if datasets.is_name(data) else None
 
 
-def validation_of(text: str | None):
+def validation_of(text: str | None, kind: str, reading: Reading | None):
     if text is None:
         return None
     try:
         return float(text)
     except ValueError:
-        return opened(text, "auto")[0]
+        return opened(text, kind, reading)[0]
 
 
 def loaded(path: Path, only=None):
@@ -498,23 +579,27 @@ def free_file(path: Path, suffixes: tuple[str, ...], force: bool) -> Path:
 
 
 def free_output(path: Path, model, force: bool) -> Path:
-    """A file, or for images a folder: a new one, or with --force one that holds nothing but pictures written here."""
-    images = model.target_schema_.kind == "images"
-    if images and not path.suffix:
-        refuse_replacing_folder(path, force)
+    """A file of an ending that the kind of data has, or a folder: a new one, or with --force one of nothing but results."""
+    schema = model.target_schema_
+    if not path.suffix and "" in schema.endings:
+        refuse_replacing_folder(path, schema, force)
         return path
-    table = model.target_schema_.kind == "table"
-    return free_file(path, (".csv", ".parquet") if table else (".npy",) if images else (".npy", ".csv"), force)
+    return free_file(path, tuple(ending for ending in schema.endings if ending), force)
 
 
-def refuse_replacing_folder(path: Path, force: bool) -> None:
-    from .data.images import not_written_here
+def free_drawing(path: Path, model, force: bool) -> Path:
+    """A file for new samples: a picture or an array, or of a table one of its own endings."""
+    endings = model.target_schema_.endings
+    return free_file(path, (".png", ".npy") if ".npy" in endings else endings, force)
+
+
+def refuse_replacing_folder(path: Path, schema, force: bool) -> None:
     from .files import refuse_existing
 
     refuse_existing(path, force)
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is a file, and pictures go to a folder. Choose another name.")
-    others = not_written_here(path)
+        raise FileExistsError(f"{path} is a file, and {schema.kind} go to a folder. Choose another name.")
+    others = schema.others_in(path) if path.exists() else []
     if others:
         raise FileExistsError(
             f"{path} holds what isthmus did not write ({', '.join(others[:3])}), so it is not replaced. Choose another name, or "
@@ -522,22 +607,58 @@ def refuse_replacing_folder(path: Path, force: bool) -> None:
         )
 
 
-def write_result(path: Path, values, names: list[str] | None, force: bool) -> None:
-    from .data.images import write_folder
-    from .files import folder_aside
+def write_result(path: Path, values, names: list[str] | None, model, force: bool) -> None:
+    """Samples in a file or a folder, written aside and renamed: a failure leaves nothing behind."""
+    from .files import file_aside, folder_aside
 
+    schema = model.target_schema_
     if path.suffix:
-        write_file(path, values)
+        with file_aside(path) as file:
+            schema.write_file(file, values, path.suffix.lower())
         return
     width = len(str(len(values) - 1))
     with folder_aside(path, replace=force) as aside:
-        write_folder(values, names or [f"{i:0{width}d}" for i in range(len(values))], aside)
+        schema.write_folder(aside, values, names or [f"{i:0{width}d}" for i in range(len(values))])
 
 
-def write_drawn(path: Path, values, shape: str | None, columns: int | None = None) -> None:
-    """Samples as a .npy array, or as pictures side by side in one .png."""
-    if path.suffix.lower() == ".npy":
-        return write_file(path, values)
+def write_films(path: Path, model, clips, force: bool) -> None:
+    """Every film rebuilt, as many frames at its rate: as one .mp4, or in a folder under its old name."""
+    from .data import Clips
+    from .files import file_aside, folder_aside
+
+    if not isinstance(clips, Clips):
+        raise ValueError(f"-o {path}: what comes from an array has no frame rate. Write an array, .npy.")
+    if path.suffix:
+        if len(clips.films) > 1:
+            raise ValueError(f"-o {path}: these are {len(clips.films)} films. Give the name of a folder, without an ending.")
+        with file_aside(path) as file:
+            write_rebuilt(file, model, clips, 0)
+        return
+    with folder_aside(path, replace=force) as aside:
+        for number, name in enumerate(clips.names):
+            place = aside / Path(name).with_suffix(".mp4")
+            place = aside / f"{name}.mp4" if place.exists() else place  # a.mkv beside a.mp4
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with open(place, "wb") as file:
+                write_rebuilt(file, model, clips, number)
+
+
+def write_rebuilt(file, model, clips, number: int) -> None:
+    """One film, rebuilt a few windows at a time."""
+    from .data import save_video
+
+    film, windows = clips.films[number], clips.windows_of(number)
+    several = max(1, min(model.block_, 2**28 * len(clips) // clips.nbytes))  # a quarter of a gigabyte
+    parts = (windows[i : i + several] for i in range(0, len(windows), several))
+    save_video(
+        file, (window for part in parts for window in model.reconstruct(clips[part.start : part.stop])), film.rate, len(film)
+    )
+
+
+def write_drawn(path: Path, values, model, shape: str | None, columns: int | None = None) -> None:
+    """Samples as pictures side by side in one .png, or in a file as their kind of data is written to."""
+    if path.suffix.lower() != ".png":
+        return write_result(path, values, None, model, force=True)
     import numpy as np
 
     from .data.images import as_bytes, grid
@@ -574,33 +695,14 @@ def shaped(values, shape: str):
     return values.reshape(len(values), *sizes)
 
 
-def write_file(path: Path, values) -> None:
-    """An array as .npy or .csv, a frame as .csv or .parquet, written aside and renamed: a failure leaves nothing behind."""
+def write_array(path: Path, values) -> None:
+    """A .npy array, written aside and renamed."""
     import numpy as np
 
     from .files import file_aside
 
     with file_aside(path) as file:
-        if hasattr(values, "columns") and path.suffix.lower() != ".npy":
-            write_frame(file, values, path.suffix.lower())
-        elif path.suffix.lower() == ".csv":
-            np.savetxt(file, values, delimiter=",", fmt="%.9g")
-        else:
-            np.save(file, values)
-
-
-def write_frame(file, frame, suffix: str) -> None:
-    from io import BytesIO
-
-    import narwhals as nw
-
-    content = BytesIO()
-    table = nw.from_native(frame, eager_only=True)
-    if suffix == ".csv":
-        file.write(table.write_csv().encode())
-    else:
-        table.write_parquet(content)
-        file.write(content.getvalue())
+        np.save(file, values)
 
 
 def tell(result, as_json: bool, text) -> None:

@@ -11,6 +11,7 @@ from .parts import Mask, Noise
 
 HELD_OUT = 0.1  # the share of the samples to validate on, where a patience needs one and none was given
 CORRUPTION_OF_TABLES = Mask(0.25)
+CORRUPTION_OF_INTERACTIONS = Mask(0.5)
 LEARNING_RATES = {"muon": 4e-2, "adam": 1e-3}  # by optimiser
 STEADY_RATES = {"muon": 1e-2, "adam": 1e-3}  # of `partial_fit`, where it does not fall
 
@@ -22,16 +23,19 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def loss(low: float, high: float, columns: tuple | None = None) -> str:
-    """By the range of the target as the network sees it: bernoulli within [0, 1], else squared; of a table, by its columns."""
+def loss(low: float, high: float, columns: tuple | None = None, kind: str = "vectors") -> str:
+    """By the range of the target as the network sees it: bernoulli within [0, 1], else squared; of a table, by its columns; of
+    interactions, as counts."""
     if columns is not None:
         return "columns"
+    if kind == "interactions":
+        return "multinomial"
     return "bernoulli" if low >= 0 and high <= 1 else "squared"
 
 
 def architecture(kind: str) -> str:
-    """Convolutional for pictures, recurrent for sequences, else dense."""
-    return {"images": "conv", "sequences": "recurrent"}.get(kind, "dense")
+    """Convolutional for pictures and films, recurrent for sequences, else dense."""
+    return {"images": "conv", "video": "conv", "sequences": "recurrent"}.get(kind, "dense")
 
 
 def n_components(size: int, wide: bool = False) -> int:

@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
 from .data.lazy import Lazy
-from .network import in_blocks, padded
-from .parts import PRIORS, part_of
+from .data.schema import Ready
+from .network import in_blocks, refuse_misplaced
+from .parts import PRIORS, Normal, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
 
@@ -31,7 +32,7 @@ def check_arguments(**given) -> None:
 def is_one(model, shape) -> bool:
     """Whether this is the shape of one sample, without the axis of samples; pictures of one channel may leave it away."""
     schema = model.schema_
-    return tuple(shape) == schema.shape or (schema.kind == "images" and (*shape, 1) == schema.shape)
+    return tuple(shape) == schema.shape or (schema.kind in ("images", "video") and (*shape, 1) == schema.shape)
 
 
 def check_several(model, like) -> None:
@@ -41,13 +42,19 @@ def check_several(model, like) -> None:
         raise ValueError(f"like has shape {shape}, which is one sample; an array of samples is expected. Pass like=X[:1].")
 
 
-def both_ends(model, a, b) -> np.ndarray:
-    """The two samples that a way leads between, as an array of two."""
-    ends = {"a": np.asarray(a), "b": np.asarray(b)}
-    for name, end in ends.items():
-        if not is_one(model, end.shape):
-            raise ValueError(f"{name} has shape {end.shape}, but one sample is expected, {model.schema_.shape}. Pass X[0], say.")
-    return np.stack(list(ends.values()))
+def both_ends(model, a, b) -> list:
+    """The two samples that a way leads between, each with the axis of samples; a frame of one row has it."""
+    return [end_of(model, name, end) for name, end in (("a", a), ("b", b))]
+
+
+def end_of(model, name: str, end):
+    if hasattr(end, "columns") and len(end) == 1:
+        return end
+    cure = "Pass a frame of one row, X[:1], say." if model.schema_.kind == "table" else "Pass X[0], say."
+    values = np.asarray(end)
+    if not is_one(model, values.shape) or values.dtype.kind == "O":
+        raise ValueError(f"{name} has shape {values.shape}, but one sample is expected, {model.schema_.shape}. {cure}")
+    return values[None]
 
 
 def seed_of(random_state) -> int:
@@ -82,6 +89,7 @@ def held_to_normal(network) -> bool:
 
 def built_prior(prior, model):
     """The prior, ready to be fitted; its first weights follow the model's seed, as those of a prior given to `fit` do."""
+    refuse_misplaced("prior", prior)
     part = part_of(prior, PRIORS, "prior")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(model.seed_)
@@ -92,9 +100,14 @@ def built_prior(prior, model):
 def fit_prior(model, prior, X, condition=None) -> None:
     """Builds the prior and fits it to the codes of `X`; the model's own is replaced."""
     model._need("encoder")
-    part = built_prior(prior, model)
+    part, network = built_prior(prior, model), model.network_
     if part.trained:
         raise ValueError(f"{part!r} is trained along with the model: fit with prior={part!r}.")
+    if isinstance(part, Normal) and not getattr(network.bottleneck, "posterior", False) and not held_to_normal(network):
+        raise ValueError(
+            "Nothing holds this model's codes to N(0, I), so draws from there would decode to no sample of the data. Fit a prior "
+            "to the codes themselves: fit_prior('mixture', X)."
+        )
     part.fit(codes_for(part, model, model._rows(X), *model._told(condition, len_of(X))))
     model.network_.prior, model.prior_ = part, prior
 
@@ -200,18 +213,17 @@ def log_likelihood(model, X, n_draws: int, seed: int, condition=None) -> np.ndar
     told = model._told(condition, len(rows))
     if model.target_schema_ is not model.schema_:
         raise ValueError("log_likelihood is that of the data itself, but this model was fitted with a target of its own.")
-    total = np.empty(len(rows))
-    with torch.no_grad():
-        for start in range(0, len(rows), model.block_):
-            stop = min(start + model.block_, len(rows))
-            block = [padded(r.block(start, stop), model.block_) for r in (rows, *told)]
-            data = block[0].told(block[1] if told else None)
-            code, place = network.encode(data), torch.arange(start, start + model.block_, device=model.device_)
-            sums = torch.full((model.block_,), -math.inf, dtype=torch.float64, device=model.device_)
-            for draw in range(n_draws):
-                z = network.bottleneck.draw(code, Random(seed, "likelihood", draw, place))
-                nats = network.loss(network.decode(code.at(z)), data)
-                weight = network.log_prior(z) - network.bottleneck.log_posterior(code, z) - nats
-                sums = torch.logaddexp(sums, weight.double())
-            total[start:stop] = (sums[: stop - start] - math.log(n_draws)).cpu().numpy()
-    return total
+
+    def bounds(data, place, told=None):
+        data = data.told(told)
+        code = network.encode(data)
+        sums = torch.full((len(place),), -math.inf, dtype=torch.float64, device=place.device)
+        for draw in range(n_draws):
+            z = network.bottleneck.draw(code, Random(seed, "likelihood", draw, place))
+            nats = network.loss(network.decode(network.towards(code.at(z), data)), data)
+            weight = network.log_prior(z) - network.bottleneck.log_posterior(code, z) - nats
+            sums = torch.logaddexp(sums, weight.double())
+        return sums - math.log(n_draws)
+
+    places = Ready(torch.arange(len(rows))).to(torch.int64, model.device_)
+    return in_blocks(bounds, model.block_, rows, places, *told).numpy()

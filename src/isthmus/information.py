@@ -1,12 +1,13 @@
 """What a fitted model tells of itself (`isthmus info` and the report), and how data would be read before anyone trains on it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from . import datasets
-from .data import KINDS, open_data
+from .data import KINDS, Clips, Rows, open_data
 from .network import in_blocks, layers_of
 from .saving import MissingPart, load, read_config
 from .training import signs_of_collapse
@@ -37,18 +38,21 @@ def about_model(path: Path) -> dict:
     }
 
 
-def about_data(what: str) -> dict:
-    """The kind, shape, type, range and scaling that `fit` would find."""
+def about_data(what: str, kind: str = "auto", **reading) -> dict:
+    """The kind, shape, type, range and scaling that `fit` would find; `reading` says how files are read."""
     X = datasets.load(what)[0] if datasets.is_name(what) else what
-    X, kind = open_data(X)
+    X, kind = open_data(X, kind, **reading)
     X = KINDS[kind].check(X)
-    schema = KINDS[kind].learn(X)
+    schema: Any = KINDS[kind].learn(X)
     if kind == "table":
         return {"data": what, "kind": kind, "samples": int(X.shape[0]), "columns": columns_of(schema, X)}
+    if kind == "interactions":
+        return {"data": what, "kind": kind, **schema.about(X)}
     return {
         "data": what,
         "kind": kind,
         "samples": int(X.shape[0]),
+        **about_films(X),
         "shape": list(schema.shape),
         "dtype": schema.dtype,
         "least": float(schema.learnt.low.min()),
@@ -56,6 +60,14 @@ def about_data(what: str) -> dict:
         "scaling": "none" if schema.is_identity else "each column" if schema.center.ndim else "all pixels alike",
         **constant_columns(schema),
     }
+
+
+def about_films(X) -> dict:
+    """How many films and frames there are, and how many frames a second, where the samples are windows of films."""
+    if not isinstance(X, Clips):
+        return {}
+    rate = "differs" if X.rate is None else float(round(X.rate, 3))
+    return {"films": len(X.films), "frames": sum(map(len, X.films)), "frames a second": rate}
 
 
 def columns_of(schema, X) -> list[dict]:
@@ -90,6 +102,13 @@ def entries_used(model, X, condition=None) -> np.ndarray:
     if bottleneck.levels_apart > 1:  # the last axis is that of the codebooks
         index = index + bottleneck.entries * torch.arange(bottleneck.levels_apart)
     return torch.bincount(index.flatten(), minlength=bottleneck.entries * bottleneck.levels_apart).numpy()
+
+
+def rebuilt_cells(model, cells: np.ndarray, condition=None) -> np.ndarray:
+    """What a model of a table rebuilds from rows as its schema encodes them, (n, numbers that cells become), NaN for a gap."""
+    rows = Rows(model.schema_, cells, ready=True).to(model.dtype_, model.device_)
+    network, told = model.network_, model._told(condition, len(cells))
+    return in_blocks(lambda *block: network.mean(network.decode(model._encoded(*block))), model.block_, rows, *told).numpy()
 
 
 def constant_columns(schema) -> dict:

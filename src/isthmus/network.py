@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .objective import OBJECTIVES, ImportanceWeighted
@@ -29,6 +30,10 @@ from .parts.gaussian import log_normal
 from .parts.layers import ACTIVATIONS, Bypass
 from .parts.random import Random
 
+ROLES: dict[str, Any] = {
+    "architecture": ARCHITECTURES, "bottleneck": BOTTLENECKS, "corruption": CORRUPTIONS, "loss": LOSSES, "penalties": PENALTIES,
+    "objective": OBJECTIVES, "prior": PRIORS,
+}  # fmt: skip
 _WIDTH_OF_TOKENS = 64  # of the vector that a token becomes
 _EXAMPLE_STEPS = 64  # along every axis whose length varies, where a network is tried out
 
@@ -50,7 +55,8 @@ class Inlet(nn.Module):
     """Turns a sample's values into the floats that an architecture reads.
 
     A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
-    missing cell is zeros. A token becomes a vector that is learnt. A condition becomes further channels.
+    missing cell is zeros. A token becomes a vector that is learnt. Interactions are divided by their length. A condition becomes
+    further channels.
     """
 
     numbers: Tensor
@@ -60,7 +66,7 @@ class Inlet(nn.Module):
     def __init__(self, schema, condition: int = 0):
         super().__init__()
         self.condition = condition
-        self.columns = schema.columns
+        self.columns, self.unit_length = schema.columns, schema.unit_length
         *space, channels = (*schema.shape, _WIDTH_OF_TOKENS) if schema.tokens else schema.shape
         self.embed = nn.Embedding(schema.tokens, channels) if schema.tokens else None
         if self.columns is not None:
@@ -77,6 +83,7 @@ class Inlet(nn.Module):
         if self.embed is not None:
             values = self.embed(data.values)
             values = values if data.weight is None else values * data.weight[..., None]
+        values = F.normalize(values, dim=-1) if self.unit_length else values
         if not self.condition:
             return values
         assert data.condition is not None
@@ -112,6 +119,7 @@ class Network(nn.Module):
         self.objective = part_of(choices.objective, OBJECTIVES, "objective")
         self.prior = part_of(choices.prior, PRIORS, "prior") if choices.prior is not None else None
 
+        schema.check_code(n_components)
         check_sizes(self.architecture, schema, target_schema)
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
         self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
@@ -279,13 +287,21 @@ def check_combination(network: Network) -> None:
         )
 
 
-def listed(parts) -> list:
+def refuse_misplaced(role: str, given) -> None:
+    """Refuses a part of isthmus that was passed for another role than its own."""
+    for part in several(given):
+        homes = [other for other, table in ROLES.items() if isinstance(part, tuple(table.values()))]
+        if homes and role not in homes:
+            raise TypeError(f"{role}={part!r}: this part has another role. Pass {homes[0]}={part!r}.")
+
+
+def several(parts) -> list:
     """None, one part or several, as a list."""
     return [] if parts is None else list(parts) if isinstance(parts, list | tuple) else [parts]
 
 
 def built_corruptions(corruptions, schema) -> list:
-    built = [part_of(corruption, CORRUPTIONS, "corruption") for corruption in listed(corruptions)]
+    built = [part_of(corruption, CORRUPTIONS, "corruption") for corruption in several(corruptions)]
     for corruption in built:
         corruption.build(schema)
     return built
@@ -294,7 +310,7 @@ def built_corruptions(corruptions, schema) -> list:
 def built_penalties(penalties) -> dict:
     """By name, as they appear in `history_`: the class in lower case, numbered from the second of its kind."""
     named: dict = {}
-    for penalty in listed(penalties):
+    for penalty in several(penalties):
         part = part_of(penalty, PENALTIES, "penalty")
         name = type(part).__name__.lower()
         count = sum(type(other) is type(part) for other in named.values())
@@ -374,8 +390,8 @@ def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:
     results: list[Tensor] = [torch.empty(0)] * len(rows[0])
     one_shape = True
     for group in groups:
-        steps = math.prod(next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist())
-        several = max(1, min(size, size * _EXAMPLE_STEPS // steps))
+        space = next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist()
+        several = max(1, min(size, size * _EXAMPLE_STEPS ** len(space) // math.prod(space)))
         for index in group.split(several):
             parts = function(*(padded(r.take(index), several) for r in rows))
             one_shape = one_shape and isinstance(parts, Tensor)

@@ -1,36 +1,38 @@
 """The page that a report is: sections of HTML from one study, in the order a reader meets them."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from . import __version__, plots
+from . import __version__, page_table, plots
 from .information import collapse, layers
 from .ink import breakable, columns_of, count, png, section, svg, table, text
 from .page_codes import classes_section, filters_section, health_section, new_samples_section, ways_section
-from .study import COLUMNS, Study, accuracy, is_picture, numbers, refusal_to_decode, shown_columns, squared, unit_of, written
+from .study import (
+    COLUMNS,
+    Study,
+    accuracy,
+    by_class,
+    is_picture,
+    numbers,
+    refusal_to_decode,
+    shown_columns,
+    squared,
+    typical,
+    unit_of,
+    written,
+)
+from .study_table import TableStudy
+
+Section = Callable[[Any], str]
 
 
 def page_of(study: Study, title: str | None) -> str:
-    rows = study.rows
     title = text(title or f"{size_of(study)} through {count(study.codes.shape[1], 'number')}")
-    sections = [
-        headline(study, title),
-        samples_section(study),
-        comparison_section(study, rows),
-        errors_section(study),
-        map_section(study),
-        traversals_section(study),
-        new_samples_section(study),
-        classes_section(study),
-        ways_section(study),
-        health_section(study),
-        filters_section(study),
-        training_section(study),
-        layers_section(study),
-    ]
+    sections = [headline(study, title), *(part(study) for part in sections_of(study))]
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -50,9 +52,15 @@ def page_of(study: Study, title: str | None) -> str:
 """
 
 
+def sections_of(study: Study) -> tuple[Section, ...]:
+    return OF_TABLES if isinstance(study, TableStudy) else SECTIONS
+
+
 def size_of(study: Study) -> str:
     """A sample in words, such as 8 × 8 pixels."""
     schema = study.model.schema_
+    if isinstance(study, TableStudy):
+        return count(len(study.schema.cells), "column")
     picture = schema.kind == "images"
     shape = schema.shape if picture else study.shape or schema.shape
     return " × ".join(map(str, shape[:2])) + (" pixels" if picture or study.shape else " columns")
@@ -63,9 +71,10 @@ def headline(study: Study, title: str) -> str:
     seconds = sum(record.get("seconds", 0) for record in model.history_)
     parameters = sum(p.numel() for p in model.network_.parameters())
     picture = model.schema_.kind == "images"
+    columns = f"{len(study.schema.cells):,}" if isinstance(study, TableStudy) else " × ".join(map(str, model.schema_.shape))
     facts = {
         "samples": f"{len(study.codes):,}",
-        ("pixels a sample" if picture else "columns"): " × ".join(map(str, model.schema_.shape)).removesuffix(" × 1"),
+        ("pixels a sample" if picture else "columns"): columns.removesuffix(" × 1"),
         "numbers in the code": f"{study.codes.shape[1]:,}",
         "parameters": f"{parameters:,}",
         "epochs": f"{model.n_iter_:,}",
@@ -86,7 +95,8 @@ def besides(study: Study) -> str:
     return f"Encoder and decoder are told {what} besides."
 
 
-def comparison_section(study: Study, rows: list[dict]) -> str:
+def comparison_section(study: Study) -> str:
+    rows = study.rows
     columns = shown_columns(rows)
     body = [[row["method"], *(cell(rows, row, name) for name in columns)] for row in rows]
     shown = table(["", *(COLUMNS[name][0] for name in columns)], body)
@@ -95,9 +105,9 @@ def comparison_section(study: Study, rows: list[dict]) -> str:
 
 
 def comparison_notes(study: Study, columns: list[str]) -> list[str]:
-    notes = []
+    notes, rows_unit = [], study.rows[0]["unit"]
     if "error" in columns:
-        notes.append(f"Squared error: summed over a sample, {unit_of(study.model.target_schema_)}; less is better.")
+        notes.append(f"Squared error: summed over a sample, {rows_unit}; less is better.")
     if "accuracy" in columns:
         where = "other" if study.train_labels is None else "training"
         notes.append(f"1-NN accuracy: how often the nearest code among the {where} samples has the right label.")
@@ -178,21 +188,6 @@ def samples_lead(study: Study, most: int) -> str:
     else:
         words = f"The {original} in orange, what the decoder rebuilds in blue, and below it the difference."
     return words + (" Each is the median of its class, by its error." if by_class(study, most) else "")
-
-
-def typical(study: Study, most: int) -> list[int]:
-    """Places of samples to show: of each class the one with the median error, or samples spread over the data."""
-    labels = study.labels
-    if by_class(study, most):
-        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        return [int(places[np.argsort(study.sizes[places], kind="stable")[len(places) // 2]]) for places in members]
-    return np.unique(np.linspace(0, len(study.codes) - 1, most).astype(int)).tolist()
-
-
-def by_class(study: Study, most: int) -> bool:
-    """Whether there are few enough classes, and errors, to show one sample of each."""
-    known = study.labels is not None and study.errors is not None and study.labels.dtype.kind != "f"
-    return known and len(np.unique(study.labels)) <= most
 
 
 def grid(study: Study, cells: list[str]) -> str:
@@ -430,3 +425,13 @@ def layers_section(study: Study) -> str:
     ]
     head = ["layer", "kind", "output", "parameters"]
     return section("Layers", "In the order the data meets them.", table(head, rows, "layers"))
+
+
+SECTIONS: tuple[Section, ...] = (
+    samples_section, comparison_section, errors_section, map_section, traversals_section, new_samples_section, classes_section,
+    ways_section, health_section, filters_section, training_section, layers_section,
+)  # fmt: skip
+OF_TABLES: tuple[Section, ...] = (
+    page_table.rows_section, comparison_section, page_table.columns_section, page_table.errors_section, map_section,
+    page_table.surprises_section, health_section, training_section, layers_section,
+)  # fmt: skip

@@ -6,7 +6,7 @@ Every preset is a function that returns an unfitted `Autoencoder`; keyword argum
 import functools
 
 from .autoencoder import Autoencoder
-from .network import listed
+from .network import several
 from .objective import ImportanceWeighted
 from .parts import (
     L1,
@@ -57,7 +57,7 @@ def _about(*roles: str):
 def _refuse_another(preset, role: str, part, own) -> None:
     """Refuses a part that would make another model of the preset, or silently replace what it was told besides."""
     said = f"presets.{preset.__name__}({role}={part!r})"
-    if role == "architecture" or not any(type(one) is type(own) for one in listed(part)):
+    if role == "architecture" or not any(type(one) is type(own) for one in several(part)):
         raise ValueError(f"{said}: this preset is about its {role}, {own!r}. For another, use Autoencoder({role}=...).")
     if repr(own) != repr(getattr(preset(), role)):
         raise ValueError(f"{said}: {own!r}, which was asked for besides, would be lost. Leave one of them out.")

@@ -12,8 +12,9 @@ from .files import file_aside, refuse_existing
 from .information import layers
 from .page import page_of
 from .study import COLUMNS, Study, shown_columns, written
+from .study_table import study_of
 
-__all__ = ["Study", "compare", "require_matplotlib", "summary", "text_table", "write", "write_study"]
+__all__ = ["Study", "compare", "require_matplotlib", "study_of", "summary", "text_table", "write", "write_study"]
 
 
 def compare(model, X, y=None, train=None, train_y=None, *, target=None, condition=None, train_condition=None) -> list[dict]:
@@ -45,7 +46,7 @@ def compare(model, X, y=None, train=None, train_y=None, *, target=None, conditio
     >>> [row["method"] for row in compare(model, X)]
     ['autoencoder', 'PCA, fitted on these very data']
     """
-    return Study(model, X, y, train, train_y, target, condition=condition, train_condition=train_condition).rows
+    return study_of(model, X, y, train, train_y, target, condition=condition, train_condition=train_condition).rows
 
 
 def write(
@@ -64,7 +65,7 @@ def write(
     >>> write(model, X, folder / "page.html", title="Digits", shape=(8, 8)).name
     'page.html'
     """
-    study = Study(model, X, y, train, train_y, target, shape, map_model, condition, train_condition)
+    study = study_of(model, X, y, train, train_y, target, shape, map_model, condition, train_condition)
     return write_study(study, path, title, overwrite)
 
 

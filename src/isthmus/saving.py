@@ -91,6 +91,7 @@ def config_of(model: Autoencoder) -> dict:
         "corruption": written(model.corruption_),
         "prior": written(model.prior_),
         "condition": None if model.condition_ is None else model.condition_.config(),
+        "asks_condition": model.asks_condition,
         **{role: schema.config() for role, schema in schemas_of(model).items()},
         "modules": shapes_of(model.network_.architecture),
         "block": model.block_,
@@ -223,6 +224,8 @@ def restored(config: dict, tensors: dict, parts: dict, only, device) -> Autoenco
     model.prior_ = read(config.get("prior"), parts)
     told = config.get("condition")
     model.condition_ = None if told is None else Condition(**told)
+    if config.get("asks_condition"):
+        model.asks_condition = True
     model.history_ = config["history"]
     model.build_network()
     model.block_ = config.get("block", model.block_)  # of the whole network: in other blocks, the last bits could differ

@@ -15,6 +15,7 @@ COLUMNS = {  # of the comparison: heading, how a value is written, whether more 
     "active": ("active numbers", "{:.3g}".format, None),
     "error": ("squared error", "{:.4g}".format, False),
     "explained": ("variance explained", "{:.1%}".format, True),
+    "right": ("categories right", "{:.1%}".format, True),
     "accuracy": ("1-NN accuracy", "{:.1%}".format, True),
 }
 
@@ -29,13 +30,14 @@ class Study:
         self, model, X, y=None, train=None, train_y=None, target=None, shape=None, map_model=None, condition=None,
         train_condition=None,
     ):  # fmt: skip
+        refuse_kind(model.schema_)
         self.model, self.map_model, self.shape = model, map_model, shape  # shape: of a vector that is a picture
         self.X = opened(X, model.schema_)
         self.train = None if train is None else opened(train, model.schema_)
         self.own_target = model.target_schema_ is not model.schema_
         self.target = None if target is None else opened(target, model.target_schema_)
-        self.values: Any = numbers(self.X, model.schema_)
-        self.train_values: Any = None if self.train is None else numbers(self.train, model.schema_)
+        self.values: Any = self.numbers(self.X)
+        self.train_values: Any = None if self.train is None else self.numbers(self.train)
         self.condition: Any = told(model, condition, len(self.values), "condition")
         self.train_condition: Any = None
         if self.train_values is not None:
@@ -44,6 +46,10 @@ class Study:
         self.train_labels: Any = None
         if y is not None and self.train_values is not None and train_y is not None:
             self.train_labels = checked_labels(train_y, len(self.train_values), "train_y")
+
+    def numbers(self, X) -> np.ndarray:
+        """(n, features) that PCA reads."""
+        return numbers(X, self.model.schema_)
 
     @cached_property
     def rows(self) -> list[dict]:
@@ -157,9 +163,27 @@ def told(model, condition, count: int, name: str) -> Any:
     return as_array(condition)
 
 
+def refuse_sizes(model) -> None:
+    """Refuses models of samples that differ in size, which no PCA and no common axis can be put beside."""
+    if model.schema_.varies or model.target_schema_.varies:
+        raise ValueError(
+            f"A report compares samples of one size, but this model's {model.schema_.kind} differ in size. Use score_samples(X) "
+            "and reconstruct(X), or cut the samples to one size."
+        )
+
+
+def refuse_kind(schema) -> None:
+    """Refuses data that squared errors say nothing about."""
+    if schema.kind == "interactions":
+        raise ValueError(
+            "A report compares squared errors, which say nothing of interactions, where most is unknown. Use score_samples, "
+            "or rank the scores that reconstruct gives against interactions that were held out."
+        )
+
+
 def opened(X, schema):
     """Data of the schema's kind; a path is read."""
-    return open_data(X, schema.kind)[0]
+    return open_data(X, schema.kind, **schema.reading)[0]
 
 
 def numbers(X, schema) -> np.ndarray:
@@ -167,11 +191,11 @@ def numbers(X, schema) -> np.ndarray:
     checked = KINDS[schema.kind].check(X)
     schema.check_shape(checked)
     values: Any = plots.dense(checked)
-    white = np.iinfo(values.dtype).max if schema.kind == "images" and values.dtype.kind == "u" else 1
-    values = values.reshape(len(values), -1).astype(np.float64 if values.dtype == np.float64 else np.float32) / white
+    white = np.iinfo(values.dtype).max if schema.kind in ("images", "video") and values.dtype.kind == "u" else 1
+    values = values.astype(np.float64 if values.dtype == np.float64 else np.float32) / white
     if schema.center.ndim:
         values = (values - schema.center.numpy()) / schema.scale.numpy()
-    return values
+    return values.reshape(len(values), -1)
 
 
 def has_silence(study: Study) -> bool:
@@ -184,7 +208,7 @@ def is_picture(study: Study) -> bool:
 
 
 def unit_of(schema) -> str:
-    if schema.kind == "images":
+    if schema.kind in ("images", "video"):
         return "pixels in [0, 1]" if schema.dtype.startswith("uint") else "pixels as they came"
     return "columns as the model scales them" if schema.center.ndim else "data units"
 
@@ -213,7 +237,7 @@ def row_of(study: Study, method: str, codes, train_codes, errors) -> dict:
         "error": None,
         "unit": unit_of(study.model.target_schema_),
     }
-    row |= {"explained": None, "accuracy": accuracy(study, codes, train_codes)}
+    row |= {"explained": None, "right": None, "accuracy": accuracy(study, codes, train_codes)}
     if errors is not None:
         row["error"] = float(squared(errors).mean())
         wanted = numbers(study.originals, study.model.target_schema_)
@@ -245,6 +269,21 @@ def refusal_to_decode(study: Study) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def typical(study: Study, most: int) -> list[int]:
+    """Places of samples to show: of each class the one with the median error, or samples spread over the data."""
+    labels = study.labels
+    if by_class(study, most):
+        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        return [int(places[np.argsort(study.sizes[places], kind="stable")[len(places) // 2]]) for places in members]
+    return np.unique(np.linspace(0, len(study.codes) - 1, most).astype(int)).tolist()
+
+
+def by_class(study: Study, most: int) -> bool:
+    """Whether there are few enough classes, and errors, to show one sample of each."""
+    known = study.labels is not None and study.errors is not None and study.labels.dtype.kind != "f"
+    return known and len(np.unique(study.labels)) <= most
 
 
 def shown_columns(rows: list[dict]) -> list[str]:

@@ -123,6 +123,8 @@ class Samples:
         """Splits off the share `held_out` to validate on, or takes it, where it is rows of its own."""
         if len(target) != len(source):
             raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
+        if None not in (source.names, target.names) and source.names != target.names:
+            raise ValueError(f"X and target name different samples: {target.names.first_other(source.names)}. Give both of each.")
         samples = cls(source, target, None if weight is None else torch.as_tensor(weight), condition)
         if isinstance(held_out, Samples) or held_out is None:
             samples.validation = held_out

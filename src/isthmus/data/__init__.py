@@ -1,15 +1,19 @@
 """Data in, data back: one schema for each kind of data, and the front door that tells the kinds apart."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
 from torch import Tensor
 
 from .csv_files import read_csv
+from .films import SUFFIXES as FILMS
+from .folders import SUFFIXES, MixedPictures, PictureFolder, has_pictures, read_mixed, read_picture
 from .frames import frame_of, is_complete, layout_of
-from .images import SUFFIXES, Images, read_folder, read_picture
+from .images import Images
+from .interactions import Interactions
 from .lazy import Lazy
 from .mapped import lazily
 from .memory import in_bytes
@@ -18,74 +22,120 @@ from .schema import Rows, Schema
 from .sequences import Sequences
 from .table import Table
 from .vectors import Vectors
+from .video import FRAMES, Clips, Video, film_files, open_video, save_video
 
-KINDS: dict[str, type[Schema]] = {"vectors": Vectors, "table": Table, "images": Images, "sequences": Sequences}
+KINDS: dict[str, type[Schema]] = {
+    "vectors": Vectors, "table": Table, "images": Images, "video": Video, "sequences": Sequences, "interactions": Interactions,
+}  # fmt: skip
 
 __all__ = [
-    "KINDS", "Images", "ParquetArray", "ParquetTable", "Rows", "Schema", "Sequences", "Table", "Vectors", "kind_of", "layout_of",
-    "open_data", "read_path", "to_blocks",
+    "KINDS", "Clips", "Images", "Interactions", "ParquetArray", "ParquetTable", "PictureFolder", "Rows", "Schema", "Sequences",
+    "Table", "Vectors", "Video", "kind_of", "layout_of", "open_data", "open_video", "read_path", "save_video", "to_blocks",
 ]  # fmt: skip
 
 
-def open_data(X, kind: str = "auto", limit: int | None = None):
+def open_data(X, kind: str = "auto", limit: int | None = None, **reading):
     """`X` ready to be checked, and the kind it is: a path is read, a kind that is not given is guessed where certain.
 
-    What is mapped and larger than `limit` bytes becomes a lazy array; None: half of the free memory.
+    What is mapped and larger than `limit` bytes becomes a lazy array; None: half of the free memory. `reading` says how
+    `read_path` reads it.
     """
     if kind != "auto" and kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known. Choose one of {', '.join(map(repr, KINDS))}, or 'auto'.")
     if isinstance(X, str | Path):
-        X = read_path(X, kind, limit)[0]
+        X = read_path(X, kind, limit, **reading)[0]
     X = lazily(X, in_bytes("auto") if limit is None else limit)
     return X, kind_of(X) if kind == "auto" else kind
 
 
 def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
-    frame = None if isinstance(X, np.ndarray | Tensor | Lazy | ParquetTable) else frame_of(X)
+    if isinstance(X, Lazy | ParquetTable) and X.kind:
+        return X.kind
+    frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
     if frame is not None:
         return "vectors" if is_complete(frame) else "table"
     if sparse.issparse(X) or not hasattr(X, "shape"):
-        return "images" if isinstance(X, list | tuple) and len(X) and getattr(X[0], "ndim", 0) in (2, 3) else "vectors"
+        axes = getattr(X[0], "ndim", 0) if isinstance(X, list | tuple) and len(X) else 0
+        return {2: "images", 3: "images", 4: "video"}.get(axes, "vectors")
     shape, ndim = tuple(X.shape), len(X.shape)
-    if isinstance(X, ParquetTable):
-        return "table"
     if ndim <= 2:
         return "vectors"
     whole = str(X.dtype).removeprefix("torch.") in ("uint8", "uint16")
     if (ndim == 3 and whole) or (ndim == 4 and shape[-1] in (1, 3, 4)):
         return "images"
+    if ndim == 5:
+        return "video"
     raise ValueError(
         f"X has shape {shape} and dtype {X.dtype}, which could be more than one kind of data. Say which: kind='images' for "
-        "pictures (n, height, width[, channels]), kind='sequences' for (n, steps, channels), or flatten the samples to (n, "
-        "columns)."
+        "pictures (n, height, width[, channels]), kind='video' for clips (n, frames, height, width[, channels]), "
+        "kind='sequences' for (n, steps, channels), or flatten the samples to (n, columns)."
     )
 
 
-def read_path(path, kind: str = "auto", limit: int | None = None) -> tuple[Any, list[str] | None]:
-    """The data at a path: a folder of pictures or one picture (with the names), a .npy array, a .csv or .parquet table.
+def read_path(
+    path,
+    kind: str = "auto",
+    limit: int | None = None,
+    *,
+    skip_corrupt: bool = False,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> tuple[Any, list[str] | None]:
+    """The data at a path: pictures (with their names), films, a .npy or .npz array, a .csv or .parquet table.
 
-    A folder may hold .parquet files instead. What of them is larger than `limit` bytes is a lazy array or table; None: half of
-    the free memory.
+    A .npz file holds a sparse matrix, as scipy saves it. A folder of pictures is a lazy array (`PictureFolder`), and so are
+    films (`open_video`). A folder may hold .parquet files instead; what of these is larger than `limit` bytes is a lazy array
+    or table; None: half of the free memory. `skip_corrupt` leaves out what cannot be read in a folder, with a warning;
+    `frames` and `size` (height, width) are of the windows of a film.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist. Give a folder of pictures, a picture, a .npy array, a .csv or .parquet table, or the "
-            "name of a data set: digits, mnist, fashion-mnist, with :train or :test."
+            f"{path} does not exist. Give a folder of pictures or films, a picture, a film, a .npy array, a sparse matrix "
+            "(.npz), a .csv or .parquet table, or the name of a data set: digits, mnist, fashion-mnist, with :train or :test."
         )
     if path.suffix.lower() == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None)):
         return read_parquet(path, kind, in_bytes("auto") if limit is None else limit), None
+    films = path.suffix.lower() in FILMS if path.is_file() else folder_of_films(path, kind)
+    if films:
+        return open_video(path, frames or FRAMES, size=size), None
     if path.is_dir():
-        return read_folder(path)
+        return read_folder(path, kind, "skip" if skip_corrupt else "raise")
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return read_picture(path)[None], [path.name]
     if suffix == ".npy":
         return read_npy(path), None
+    if suffix == ".npz":
+        return read_npz(path), None
     if suffix == ".csv":
-        return read_csv(path, as_frame=kind == "table"), None
-    raise ValueError(f"{path} ends in {suffix!r}. A folder of pictures, a picture, .npy, .csv or .parquet can be read.")
+        return read_csv(path, as_frame=kind in ("table", "interactions")), None
+    raise ValueError(
+        f"{path} ends in {suffix!r}. A folder of pictures or films, a picture, a film (.mp4), .npy, .npz, .csv or .parquet can "
+        "be read."
+    )
+
+
+def read_folder(path: Path, kind: str, on_error: Literal["raise", "skip"]) -> tuple[Any, list[str]]:
+    """The pictures of a folder, and their names; a list where they differ in size, and the kind says that this is meant."""
+    try:
+        folder = PictureFolder(path, on_error=on_error)
+    except MixedPictures as error:
+        if kind == "images" and error.in_size:
+            return read_mixed(path, on_error)
+        raise
+    return folder, folder.names
+
+
+def folder_of_films(folder: Path, kind: str) -> bool:
+    """Whether a folder is read for its films; where it holds pictures too, the kind must say."""
+    if kind != "auto":
+        return kind == "video"
+    films = bool(film_files(folder))
+    if films and has_pictures(folder):
+        raise ValueError(f"{folder} holds pictures and films. Say which to read: kind='images' or kind='video' (--kind).")
+    return films
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -96,6 +146,17 @@ def read_npy(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"{path} is no .npy array that can be read safely ({error}). Save it with numpy.save.") from error
+
+
+def read_npz(path: Path) -> Any:
+    """A sparse matrix, as scipy.sparse.save_npz writes it, once it is certain that its indices lie within it."""
+    try:
+        matrix = sparse.load_npz(path)  # which refuses pickled objects
+        if hasattr(matrix, "check_format"):
+            matrix.check_format(full_check=True)
+        return matrix
+    except (ValueError, TypeError, KeyError, EOFError, OSError, BadZipFile) as error:
+        raise ValueError(f"{path} holds no sparse matrix ({error}). Save it with scipy.sparse.save_npz.") from error
 
 
 def as_array(X) -> np.ndarray:

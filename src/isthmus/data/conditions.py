@@ -20,7 +20,7 @@ class Condition:
         values = np.asarray(condition)
         if values.ndim == 1:
             refuse_continuous(values)
-            classes = np.unique(values).tolist()
+            classes = different(values)
             return cls(classes, len(classes))
         if values.ndim == 2 and values.dtype.kind in "fiub":
             return cls(None, values.shape[1])
@@ -45,7 +45,7 @@ class Condition:
             if not np.isfinite(values).all():
                 raise ValueError("condition contains NaN or infinity. Fill it first.")
             return Ready(torch.from_numpy(np.array(values, np.float32)))
-        unknown = sorted({str(v) for v in np.unique(values).tolist() if v not in self.classes})
+        unknown = sorted({str(v) for v in different(values) if v not in self.classes})
         if unknown:
             raise ValueError(f"condition holds {', '.join(unknown[:5])}, which the model was not told in fit. Known: {self}.")
         place = {label: i for i, label in enumerate(self.classes)}
@@ -63,6 +63,17 @@ class Condition:
         if self.classes is None:
             return f"{self.width} numbers"
         return ", ".join(map(str, self.classes[:10])) + (", ..." if self.width > 10 else "")
+
+
+def different(labels: np.ndarray) -> list:
+    """Each label once, in order."""
+    try:
+        return np.unique(labels).tolist()
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+        raise ValueError(
+            f"condition holds {kinds}: labels are all numbers or all words, and none is missing. Fill it first."
+        ) from error
 
 
 def refuse_continuous(labels: np.ndarray) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import narwhals as nw
 import numpy as np
@@ -141,3 +142,14 @@ def imported(library: str) -> ModuleType:
         return __import__(library)
     except ImportError as error:
         raise ImportError(f"This model gives frames of {library}, which is not there: pip install {library}") from error
+
+
+def write_frame(file: BinaryIO, frame: Any, ending: str) -> None:
+    """A frame into an open file, as .csv or .parquet."""
+    table = nw.from_native(frame, eager_only=True)
+    if ending == ".csv":
+        file.write(table.write_csv().encode())
+        return
+    content = BytesIO()  # the libraries close the file that they write to
+    table.write_parquet(content)
+    file.write(content.getvalue())

@@ -14,13 +14,15 @@ class Lazy:
     """An array whose samples are read when they are asked for: `X[3]`, `X[10:20]` and `X[[4, 1]]` are numpy arrays.
 
     shape : (n, ...);   dtype : numpy's;   memory : bytes of what was read that are kept; data no larger are read once
+    kind : of data, "" where that is not certain
 
-    A class that is one gives these three and `read`.
+    A class that is one gives these and `read`.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     memory: int = MEMORY
+    kind = ""
 
     def read(self, places: np.ndarray) -> np.ndarray:
         """(len(places), ...): the samples at these places, which are there."""
@@ -83,7 +85,7 @@ class Chosen(Lazy):
 
     def __init__(self, whole: Lazy, chosen: np.ndarray):
         self.whole, self.chosen, self.memory = whole, chosen, whole.memory
-        self.shape, self.dtype = (len(chosen), *whole.shape[1:]), whole.dtype
+        self.shape, self.dtype, self.kind = (len(chosen), *whole.shape[1:]), whole.dtype, whole.kind
 
     def read(self, places):
         return self.whole.read(self.chosen[places])

@@ -198,6 +198,8 @@ class ParquetArray(Grouped):
 class ParquetTable:
     """A Parquet data set as a table that is read one row group at a time."""
 
+    kind = "table"
+
     def __init__(self, path):
         self.files = path if isinstance(path, ParquetFiles) else ParquetFiles(path)
         self.columns, self.edges, self.layout = self.files.names, self.files.edges, self.files.layout()

@@ -5,7 +5,7 @@ does not depend on the company that its sample came in.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +57,7 @@ class Pieces:
     def __getitem__(self, index) -> "Pieces":
         index = torch.arange(len(self))[index] if isinstance(index, slice) else torch.as_tensor(index)
         parts = [self.values[self.starts[i] : self.starts[i] + self.counts[i]] for i in index.tolist()]
-        return Pieces(torch.cat(parts) if parts else self.values[:0], self.sizes[index], self.rest)
+        return replace(self, values=torch.cat(parts) if parts else self.values[:0], sizes=self.sizes[index])
 
     def listed(self) -> list[Tensor]:
         """The samples, each of (*size, *rest)."""
@@ -100,9 +100,10 @@ class Ragged(Rows):
         if self.ready:
             return self
         flat = self.values.flat()
-        scaled = flat if self.schema.tokens else self.schema.scaled(flat, self.dtype)
-        values = Pieces(scaled.reshape(-1).to(self.device), self.values.sizes, self.values.rest)
-        return Ragged(self.schema, values, self.dtype, self.device, ready=True)
+        small = flat.dtype == torch.uint8 and not self.schema.tokens  # pixels stay small
+        scaled = flat if self.schema.tokens or small else self.schema.scaled(flat, self.dtype)
+        values = replace(self.values, values=scaled.reshape(-1).to(self.device))
+        return Ragged(self.schema, values, self.dtype, self.device, ready=not small)
 
     def take(self, index: Tensor) -> Data:
         index = index.cpu()
@@ -112,7 +113,7 @@ class Ragged(Rows):
         starts, counts = (x[index].to(place.device)[:, None] for x in (pieces.starts, pieces.counts))
         there = place < counts
         values = torch.where(there, pieces.values[(starts + place).clamp_max(len(pieces.values) - 1)], 0)
-        shape = (len(index), *size, *pieces.rest)
+        shape = (len(index), *size, *(() if self.schema.tokens else self.schema.shape[len(size) :]))
         values, there = values.view(shape), there.view(shape)
         if not self.ready and not self.schema.tokens:
             values = torch.where(there, self.schema.scaled(values, self.dtype), 0.0)

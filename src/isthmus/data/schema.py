@@ -8,6 +8,8 @@ time), `columns` and `tokens`; the rest is for this folder.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from .mapped import edges_of
 
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
-_LOOKED = 2**22  # values looked at at once, as scaled floats
+_LOOKED = 2**22  # values looked at at once, which sparse rows are made dense for
 _RUNS = 32  # that samples are spread over where single ones are dear to read
 
 
@@ -39,6 +41,8 @@ class Schema:
     keeps_length = True  # a reconstruction is as long as its sample; otherwise as long as the decoder says
     longest: int | None = None  # steps of the longest sample that was learnt from, where lengths vary
     typical: tuple[int, ...] = ()  # the mean of the axes that vary
+    endings: tuple[str, ...] = (".npy", ".csv")  # of the files that samples are written to; "" is a folder
+    unit_length = False  # whether a network reads every sample divided by its length
     statistics: "Statistics | None" = None
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan):
@@ -78,6 +82,11 @@ class Schema:
         return Rows(self, X)
 
     @property
+    def reading(self) -> dict:
+        """What `read_path` is told, so that a file is read as the samples were that this was learnt from."""
+        return {}
+
+    @property
     def size(self) -> int:
         """Numbers in a sample; where sizes vary, in one of the mean size."""
         return math.prod(self.shape) if not self.varies else math.prod(self.typical) * math.prod(self.shape[len(self.typical) :])
@@ -105,6 +114,9 @@ class Schema:
 
     def check_shape(self, X) -> None:
         raise NotImplementedError
+
+    def check_code(self, n_components: int | None) -> None:
+        """Refuses a code of so many numbers where samples of this kind have none. Nothing by default."""
 
     def scaled(self, values: Tensor, dtype=torch.float32) -> Tensor:
         """Values as the network sees them. Float64 is scaled before it is rounded, so large offsets cost no precision."""
@@ -164,6 +176,21 @@ class Schema:
 
     # ----------------------------------------------------------------------------------------------- files
 
+    def write_file(self, file: BinaryIO, values: Any, ending: str) -> None:
+        """Samples, as `give_back` gives them, into an open file."""
+        if ending == ".csv":
+            np.savetxt(file, values, delimiter=",", fmt="%.9g")
+        else:
+            np.save(file, values)
+
+    def write_folder(self, folder: Path, values: Any, names: list[str]) -> None:
+        """Samples into a folder, each under its name."""
+        raise NotImplementedError
+
+    def others_in(self, folder: Path) -> list[str]:
+        """What a folder holds that `write_folder` did not write, and which is therefore not replaced."""
+        return sorted(path.name for path in folder.iterdir())
+
     def config(self) -> dict:
         return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype}
 
@@ -202,23 +229,25 @@ class Rows:
     """Samples that can be taken by index or in blocks, as `Data` tensors are made of: scaled, on the device, dense.
 
     Values stay as they came (uint8 pixels take a quarter of the memory) until they are taken; `resident` moves them to the
-    device, and scales floats once and for all.
+    device, and scales floats once and for all. `names` are those of the samples, where the data brought any.
     """
+
+    names: Any = None
 
     @property
     def groups(self) -> list[Tensor] | None:
         """The samples that are padded to one size, where sizes differ, as index tensors."""
         return None
 
-    def __init__(self, schema: Schema, values, dtype=torch.float32, device="cpu", ready=False):
+    def __init__(self, schema: Schema, values, dtype=torch.float32, device="cpu", ready=False, names=None):
         self.schema, self.values = schema, values
-        self.dtype, self.device, self.ready = dtype, device, ready
+        self.dtype, self.device, self.ready, self.names = dtype, device, ready, names
 
     def __len__(self) -> int:
         return self.values.shape[0]
 
     def to(self, dtype, device) -> "Rows":
-        return Rows(self.schema, self.values, dtype, device, self.ready)
+        return Rows(self.schema, self.values, dtype, device, self.ready, self.names)
 
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
@@ -241,6 +270,8 @@ class Rows:
             return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         if sparse.issparse(self.values):
             return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
+        if isinstance(self.values, Lazy):
+            return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         values = tensor_of(self.values)
         return self._finish(values.index_select(0, index.to(values.device)))
 
@@ -285,6 +316,11 @@ class Rows:
             same = str(self.values.dtype).removeprefix("torch.") == str(wanted).removeprefix("torch.")
             return 0 if same else self.values.shape[0] * math.prod(self.values.shape[1:]) * wanted.itemsize
         return self.values.shape[0] * math.prod(self.values.shape[1:]) * wanted.itemsize
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether they can be read a window at a time; sparse rows, and those that differ in size, are not."""
+        return type(self) is Rows and not sparse.issparse(self.values)
 
     @property
     def device_is_cpu(self) -> bool:

@@ -26,7 +26,7 @@ _GLANCE = 2**22  # numbers that parts look at before training
 def within(limit: int, source: Rows, target: Rows) -> tuple[Rows, Rows]:
     """Both ready to be taken by index: on the device where they fit into `limit` bytes, else a window at a time."""
     both = [source] if target is source else [source, target]
-    if not all(type(rows) is Rows for rows in both) or sum(rows.resident_bytes for rows in both) <= limit:
+    if not all(rows.can_stream for rows in both) or sum(rows.resident_bytes for rows in both) <= limit:
         resident = [rows.resident() for rows in both]
         return resident[0], resident[-1]
     streamed = [Streamed(rows) for rows in both]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..records import Data
 from .columns import Column, Gathering, is_empty, role_of, said_of
-from .frames import Layout, frame_of, layout_of
+from .frames import Layout, frame_of, layout_of, write_frame
 from .lazy import Lazy
 from .parquet import Grouped, ParquetTable
 from .schema import Rows, Schema
@@ -82,6 +82,7 @@ class Table(Schema):
     """
 
     kind = "table"
+    endings = (".csv", ".parquet")
     columns: tuple[int, ...]
     shares: Tensor | None = None  # of every category and 0 for numbers, while a model is fitted
     encoded: Any = None  # the table that was learnt from, and its cells as numbers, until they are asked for
@@ -219,6 +220,25 @@ class Table(Schema):
                 cells[cell.name] = np.round(cells[cell.name]).astype("datetime64[s]").astype(f"datetime64[{unit}]")
         return self.layout.frame(cells, like)
 
+    def features(self, encoded: np.ndarray) -> np.ndarray:
+        """(n, size): categories as zeros and ones; 0, the mean of numbers, where a cell is missing."""
+        parts = [
+            (encoded[:, [place]] == np.arange(width)).astype(np.float32) if width else np.nan_to_num(encoded[:, [place]])
+            for place, width in enumerate(self.columns)
+        ]
+        return np.concatenate(parts, 1)
+
+    def decided(self, features: np.ndarray) -> np.ndarray:
+        """The inverse of `features`, with the greatest of a column's categories."""
+        ends = np.cumsum([max(width, 1) for width in self.columns])
+        parts = np.split(features, ends[:-1], axis=1)
+        return np.stack([part.argmax(1) if width else part[:, 0] for part, width in zip(parts, self.columns, strict=True)], 1)
+
+    def differences(self, encoded: np.ndarray, originals: np.ndarray) -> np.ndarray:
+        """(n, numbers that cells become): of numbers signed, 1 where a category is another, 0 where the original is missing."""
+        apart = np.where(np.array(self.columns) > 0, encoded != originals, encoded - originals)
+        return np.where(np.isnan(originals), 0.0, apart)
+
     def fill(self, X, rebuilt) -> Any:
         """`X` with its missing cells, and no others, taken from `rebuilt`."""
         X = self.check(X)
@@ -232,6 +252,13 @@ class Table(Schema):
         return nw.to_native(X.with_columns(*filled))
 
     # ----------------------------------------------------------------------------------------------- files
+
+    def write_file(self, file, values, ending):
+        if self.layout is not None:
+            return write_frame(file, values, ending)
+        if ending == ".parquet":
+            raise ValueError("The cells came as an array, whose columns have no names for a .parquet file. Write a .csv.")
+        return super().write_file(file, values, ending)
 
     def config(self) -> dict:
         cells = [asdict(cell) for cell in self.cells]

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
-from .frames import Layout
+from .frames import Layout, write_frame
 from .lazy import Lazy
 from .mapped import Cast
 from .schema import Schema, center_and_scale, chosen_scaling
@@ -80,6 +80,11 @@ class Vectors(Schema):
         if self.layout is None:
             return super().give_back(values, like)
         return self.layout.numbers(values.detach().cpu().numpy(), like)
+
+    def write_file(self, file, values, ending):
+        if ending == ".csv" and self.layout is not None:
+            return write_frame(file, values, ending)
+        return super().write_file(file, values, ending)
 
     def config(self):
         return super().config() | ({} if self.layout is None else {"layout": self.layout.config()})

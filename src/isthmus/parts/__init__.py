@@ -27,7 +27,7 @@ from .corruptions import (
 )  # fmt: skip
 from .dense import Dense
 from .gaussian import Gaussian
-from .losses import LOSSES, SSIM, Absolute, Bernoulli, Columns, Custom, Ended, Squared
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Columns, Custom, Ended, Multinomial, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
@@ -39,7 +39,7 @@ __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM",
     "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes",
-    "JumpReLU", "KLSparse", "Mask", "Mixture", "Modules", "Noise", "Normal", "Part", "Plain", "Prior", "Random",
+    "JumpReLU", "KLSparse", "Mask", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "Part", "Plain", "Prior", "Random",
     "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp",
     "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

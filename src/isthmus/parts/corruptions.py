@@ -476,16 +476,20 @@ class Warp(Corruption):
         self.shear = shear
 
     def damage(self, values, random):
-        maps = self.maps(2 * random.uniform((6,), values.dtype) - 1)
+        maps = self.maps(2 * random.uniform((6,), values.dtype) - 1, *values.shape[1:3])
         grid = F.affine_grid(maps, [len(values), 1, *values.shape[1:3]], align_corners=False)  # (batch, height, width, 2)
         return F.grid_sample(values.movedim(-1, 1), grid, padding_mode="border", align_corners=False).movedim(1, -1)
 
-    def maps(self, chance: Tensor) -> Tensor:
-        """(batch, 2, 3): where each place is read, from chances (batch, 6) between -1 and 1; a picture reaches from -1 to 1."""
+    def maps(self, chance: Tensor, height: int, width: int) -> Tensor:
+        """(batch, 2, 3): where each place is read, from chances (batch, 6) between -1 and 1; a picture reaches from -1 to 1.
+
+        Right angles are those of pixels, so what leads from one side's units to the other's is scaled by their lengths.
+        """
         angle, shift = chance[:, 0] * math.radians(self.turn), 2 * self.shift * chance[:, 1:3]
         wide, high = (1 + self.zoom * chance[:, 3:5]).unbind(1)
-        top = torch.stack([angle.cos() * wide, -angle.sin() * high + self.shear * chance[:, 5], shift[:, 0]], 1)
-        return torch.stack([top, torch.stack([angle.sin() * wide, angle.cos() * high, shift[:, 1]], 1)], 1)
+        across = (-angle.sin() * high + self.shear * chance[:, 5]) * height / width
+        top = torch.stack([angle.cos() * wide, across, shift[:, 0]], 1)
+        return torch.stack([top, torch.stack([angle.sin() * wide * width / height, angle.cos() * high, shift[:, 1]], 1)], 1)
 
 
 def per_place(values: Tensor, random: Random) -> Tensor:

@@ -31,6 +31,7 @@ class Loss(Part):
     """A likelihood of the target whose mean is the output itself."""
 
     likelihood = True  # normalised, so that it can be weighed against what a code costs
+    cure = "Scale the data (scale='minmax')"  # of data beyond the support
 
     @property
     def support(self) -> tuple[float, float]:
@@ -165,6 +166,43 @@ class Bernoulli(Loss):
         return torch.logit(values.clamp(1e-3, 1 - 1e-3))
 
 
+class Multinomial(Loss):
+    """Multinomial likelihood of counts: all values of a sample share one softmax, so that what is chosen outweighs what is not
+    (Liang et al. 2018, "Variational autoencoders for collaborative filtering", equation 2).
+
+        loss = -sum_i  x_i log p_i,   p = softmax(output)
+
+    The number of ways in which the x_i can be ordered, a constant of the data, is left out. For interactions, and for other
+    counts of zero or more, such as words in a text, with scale="none". The mean of the output is p: scores that add up to one.
+
+    >>> Multinomial()(torch.zeros(1, 4), Data(torch.tensor([[0.0, 1.0, 2.0, 0.0]])))      # 3 * log 4
+    tensor([4.1589])
+    """
+
+    cure = "Give counts of zero or more as they are (scale='none')"
+
+    @property
+    def support(self):
+        return 0.0, math.inf
+
+    def build(self, target_schema, posterior=False):
+        if None in target_schema.shape:
+            raise ValueError(
+                f"{self!r} shares one whole among the values of a sample, whose number must not vary. Use another loss."
+            )
+        return super().build(target_schema)
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        return sum_features(-target.values * output.flatten(1).log_softmax(1).view_as(output), target)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return output.flatten(1).softmax(1).view_as(output)
+
+    def start(self, values: Tensor) -> Tensor:
+        """The log of every feature's share; of one that nobody used, a thousandth of an even share."""
+        return (values / values.sum()).clamp_min(1e-3 / values.numel()).log()
+
+
 class Columns(Loss):
     """Every column of a table by a likelihood of its own; a cell that is missing carries no loss.
 
@@ -186,7 +224,7 @@ class Columns(Loss):
     categories: Tensor
     order: Tensor
     first: Tensor
-    owner: Tensor
+    owned: Tensor
     log_scale: Any
 
     def build(self, target_schema, posterior=False):
@@ -276,7 +314,7 @@ class SSIM(Loss):
     window stays within the picture.
 
     >>> loss, x = SSIM(), torch.full((2, 8, 8, 1), 0.5)
-    >>> loss.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2, "columns": None}))
+    >>> loss.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2, "columns": None, "tokens": 0}))
     (8, 8, 1)
     >>> loss(x, Data(x)), loss(x, Data(x - 0.1))       # 64 * (1 - (2 * 0.5 * 0.4 + c1) / (0.5^2 + 0.4^2 + c1))
     (tensor([0., 0.]), tensor([1.5606, 1.5606]))
@@ -404,4 +442,7 @@ class Custom(Loss):
         return nats
 
 
-LOSSES = {"squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "columns": Columns, "ssim": SSIM}
+LOSSES = {
+    "squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "multinomial": Multinomial, "columns": Columns,
+    "ssim": SSIM,
+}  # fmt: skip

@@ -40,7 +40,8 @@ class Contractive(Part):
 
         penalty = weight * E[ sum_j |J_j|^2 / var_j ],   J_j the row of component j, var_j its variance over the batch
 
-    which is one number of the whole batch; mean and variance are weighted by the samples' weights.
+    which is one number of the whole batch; mean and variance are weighted by the samples' weights. Codes with a posterior count
+    by their draws, so var_j is then the wider.
 
     Parameters
     ----------

@@ -1,0 +1,177 @@
+"""Video: arrays (n, frames, height, width[, channels]), a film or a folder of clips; a sample is a window of frames."""
+
+import os
+from collections import OrderedDict
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from .films import SUFFIXES, Film, write_film
+from .images import Images
+from .lazy import MEMORY, Lazy
+
+FRAMES = 16  # of a window, if not said
+
+
+class Video(Images):
+    """Windows of frames of one size, scaled as pictures are."""
+
+    kind = "video"
+    axes = 3
+    endings = ("", ".npy", ".mp4")
+    form_said = "(n, frames, height, width) or (n, frames, height, width, channels)"
+
+    def describe(self, shape) -> str:
+        frames, *rest = shape
+        return f"{frames} frames of {super().describe(rest)}"
+
+    @property
+    def reading(self):
+        return {"frames": self.shape[0]}
+
+
+class Clips(Lazy):
+    """Windows of films, (n, frames, height, width, channels) uint8: a lazy array, opened by `open_video`.
+
+    The last window of a film repeats its last frame until it is full. What was decoded is kept up to `memory`: windows that
+    are read in their order decode every frame once, others from the key frame before them on.
+
+    films : list of Film;   names : list of str, theirs;   rate : frames a second, where all films have the same, else None
+    """
+
+    kind = "video"
+
+    def __init__(self, films: list[Film], names: list[str], frames: int, stride: int, memory: int = MEMORY):
+        self.films, self.names, self.frames, self.stride, self.memory = films, names, frames, stride, memory
+        self.windows = [(number, start) for number, film in enumerate(films) for start in starts_of(len(film), frames, stride)]
+        self.shape, self.dtype = (len(self.windows), frames, *films[0].shape), np.dtype(np.uint8)
+        self.kept: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()  # frames by film and number, the latest last
+        self.current = 0  # the film that is open
+
+    @property
+    def rate(self) -> Fraction | None:
+        rates = {film.rate for film in self.films}
+        return rates.pop() if len(rates) == 1 else None
+
+    def windows_of(self, number: int) -> range:
+        """The places of a film's windows."""
+        places = [place for place, (film, _) in enumerate(self.windows) if film == number]
+        return range(places[0], places[-1] + 1)
+
+    def read(self, places):
+        values = np.empty((len(places), *self.shape[1:]), self.dtype)
+        for row in np.argsort(places, kind="stable"):  # in the films' own order, so that the decoder goes forward
+            number, start = self.windows[places[row]]
+            count = min(self.frames, len(self.films[number]) - start)
+            self._fill(values[row][:count], number, start)
+            values[row][count:] = values[row][count - 1]
+        return values
+
+    def _fill(self, window: np.ndarray, number: int, start: int) -> None:
+        """The frames of a film from `start` on: those that are kept, and the others decoded."""
+        missing = []
+        for place in range(start, start + len(window)):
+            known = self.kept.get((number, place))
+            if known is None:
+                missing.append(place)
+            else:
+                self.kept.move_to_end((number, place))
+                window[place - start] = known
+        if not missing:
+            return
+        if number != self.current:
+            self.films[self.current].close()
+            self.current = number
+        film = self.films[number]
+        for place, frame in film.decoded(missing[0], missing[-1] + 1):
+            if place >= start or self.memory:
+                pixels = film.pixels(frame)
+                self._keep((number, place), pixels)
+                if place >= start:
+                    window[place - start] = pixels
+
+    def _keep(self, key: tuple[int, int], pixels: np.ndarray) -> None:
+        self.kept[key] = pixels
+        while len(self.kept) * pixels.nbytes > self.memory:
+            self.kept.popitem(last=False)
+
+
+def open_video(path, frames: int = FRAMES, *, stride: int | None = None, size=None, memory: int = MEMORY) -> Clips:
+    """A film, or all films of a folder (and those within), as windows of frames that are decoded when they are asked for.
+
+    Parameters
+    ----------
+    path : a film (.mp4, .mkv, .webm, ...) or a folder of films of one size
+    frames : int, default 16; frames of a window
+    stride : int or None, default None; from the beginning of a window to that of the next. None: `frames`, so that every
+        frame is in one window
+    size : (height, width) or None, default None; resizes every frame
+    memory : bytes of decoded frames that are kept, default 1 GiB
+
+    Returns
+    -------
+    Clips : a lazy array (n, frames, height, width, channels) of uint8, for `fit` and every other verb
+
+    Needs PyAV: pip install 'isthmus[video]'.
+    """
+    path, stride = Path(path).expanduser(), frames if stride is None else stride
+    if frames < 1 or stride < 1:
+        raise ValueError(f"frames={frames}, stride={stride}: one or more are expected.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist. Give a film or a folder of films.")
+    files = film_files(path) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(f"{path} holds no films. Files that end in {', '.join(SUFFIXES)} are looked for.")
+    films = [closed(Film(file, None if size is None else tuple(size))) for file in files]
+    for film in films:
+        if film.shape != films[0].shape:
+            raise ValueError(
+                f"{film.path} has frames of {film.shape}, but those of {films[0].path} are {films[0].shape}. Resize them: "
+                "open_video(path, size=(height, width)), or --size."
+            )
+    names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
+    return Clips(films, names, frames, stride, memory)
+
+
+def save_video(path, windows, rate, count: int | None = None) -> None:
+    """Writes windows, one after the other, as one film: H.264 in .mp4.
+
+    Of even height and width it is 4:2:0, which every player shows. H.264 has no odd sizes with colours at half the resolution;
+    there they keep the full one (4:4:4), so that the size comes back exactly. One channel is read back as three alike.
+
+    Parameters
+    ----------
+    path : .mp4, or a binary file open for writing
+    windows : (n, frames, height, width[, channels]), or windows one by one; uint8, or floats in [0, 1]
+    rate : frames a second
+    count : int or None, default None; how many frames to write. None: all. The number of frames of the film that the windows
+        came from leaves out what filled up the last one
+    """
+    frames = (frame for window in windows for frame in window)
+    write_film(path if hasattr(path, "write") else str(path), islice(frames, count), rate)
+
+
+def film_files(folder: Path) -> list[Path]:
+    """The films in a folder and the folders in it, sorted; hidden ones are left out."""
+    return sorted(
+        Path(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES) and name[0] != "."
+    )
+
+
+def closed(film: Film) -> Film:
+    film.close()
+    return film
+
+
+def starts_of(count: int, frames: int, stride: int) -> list[int]:
+    """Where windows begin, so that the last one reaches the end of `count` frames.
+
+    >>> starts_of(40, 16, 16), starts_of(20, 8, 4)
+    ([0, 16, 32], [0, 4, 8, 12])
+    """
+    return [start for start in range(0, max(count - frames, 0) + stride, stride) if start < count]
