@@ -157,6 +157,14 @@ class Grouped(Lazy):
             self.last = last = (place, self.converted(place))
         return last[1]
 
+    def fill(self, start: int, stop: int, out: np.ndarray) -> None:
+        """The samples from `start` to `stop`, written into `out`; whole row groups on their way to a window are not kept."""
+        first = int(np.searchsorted(self.edges, start))
+        if self.edges[first : first + 2].tolist() == [start, stop]:
+            out[:] = self.converted(first)
+        else:
+            out[:] = self[start:stop]
+
     def read(self, places):
         out = np.empty((len(places), *self.shape[1:]), self.dtype)
         group = np.searchsorted(self.edges, places, side="right") - 1
@@ -189,7 +197,9 @@ class ParquetArray(Grouped):
         self.layout = files.layout()
 
     def converted(self, place):
-        return numbers_of(self.files.group(place), self.dtype)
+        numbers = numbers_of(self.files.group(place), self.dtype)
+        release()
+        return numbers
 
     def astype(self, dtype) -> Lazy:
         return Cast(self, dtype)
@@ -277,6 +287,13 @@ def is_number(kind) -> bool:
     from pyarrow import types
 
     return types.is_integer(kind) or types.is_floating(kind)
+
+
+def release() -> None:
+    """Gives back what pyarrow keeps for tables to come, which would count against the bound on memory."""
+    import pyarrow
+
+    pyarrow.default_memory_pool().release_unused()
 
 
 def dtype_of(files: ParquetFiles) -> np.dtype:

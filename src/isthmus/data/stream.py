@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .lazy import Lazy
 from .mapped import Sliced, edges_of, lazy_of
+from .parquet import Grouped
 from .schema import Rows
 
 _WINDOW = 2**28  # bytes of the largest window: with more memory than four of them the order does not depend on how much
@@ -136,7 +137,7 @@ class Window:
         places = np.concatenate([[0], (stops - starts).cumsum()])
         for start, stop, place in zip(starts.tolist(), stops.tolist(), places.tolist(), strict=False):
             out = self.buffer[place : place + stop - start]
-            if isinstance(values, Sliced):
+            if isinstance(values, Sliced | Grouped):
                 values.fill(start, stop, out)
             else:
                 out[:] = values[start:stop]

@@ -14,7 +14,7 @@ from ..records import Data
 from .columns import Column, Gathering, is_empty, role_of, said_of
 from .frames import Layout, frame_of, layout_of, write_frame
 from .lazy import Lazy
-from .parquet import Grouped, ParquetTable
+from .parquet import Grouped, ParquetTable, release
 from .schema import Rows, Schema
 
 _PART = 2**20  # cells of a lazy array that are read at once
@@ -71,7 +71,9 @@ class EncodedGroups(Grouped):
         self.shape, self.dtype = (table.shape[0], len(schema.columns)), np.dtype(np.float32)
 
     def converted(self, place):
-        return self.schema.encode(self.table.part(place))
+        encoded = self.schema.encode(self.table.part(place))
+        release()
+        return encoded
 
 
 class Table(Schema):
