@@ -69,9 +69,9 @@ def of_file(path: Path, limit: int, unseen: np.ndarray, options, shared: dict):
 
     parquet = path.with_suffix(".parquet")
     with Watch() as watch:
-        write_parquet(parquet, slice_)
+        write_parquet(parquet, slice_, group := min(GROUP, few // 64))
     seconds = watch.cost()["seconds"]
-    _, cost = fitted(parquet, max(limit * few // len(X), GROUP * X.strides[0] * 10))
+    _, cost = fitted(parquet, max(limit * few // len(X), group * X.strides[0] * 10))
     also = {"seconds to write": seconds, "anonymous memory, MB": cost["anonymous"] / 1e6}
     parquet_rate = few / cost["epoch"] / rate
     yield Row("Parquet over memory", parquet_rate, "ratio", {"at_least": 0.55}, also=also, cost=cost["cost"], **shared)
@@ -146,14 +146,14 @@ def write(path: Path, digits: np.ndarray, count: int) -> None:
             file.write(pictures[which, place[:, None] + down, place + right].tobytes())
 
 
-def write_parquet(path: Path, X: np.ndarray) -> None:
+def write_parquet(path: Path, X: np.ndarray, group: int) -> None:
     import pyarrow
     from pyarrow import parquet
 
     schema = pyarrow.schema([(f"p{place}", pyarrow.float32()) for place in range(X.shape[1])])
     with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
-        for start in range(0, len(X), GROUP):
-            columns = list(np.ascontiguousarray(X[start : start + GROUP].T))
+        for start in range(0, len(X), group):
+            columns = list(np.ascontiguousarray(X[start : start + group].T))
             writer.write_table(pyarrow.table(columns, schema=schema))
 
 
