@@ -19,9 +19,11 @@ from isthmus.parts import (
     KLSparse,
     Mixture,
     Plain,
+    Recurrent,
     Sparsity,
     TopK,
     TotalCorrelation,
+    Transformer,
     Vamp,
     VectorQuantized,
 )  # fmt: skip
@@ -34,6 +36,7 @@ LABELS = DIGITS.target[:256]
 SMALL = {  # what of a preset does not fit into four numbers as it is
     "beta": {"beta": 1.5}, "beta_tc": {"weight": 1.0}, "sparse": {"weight": 0.01}, "kl_sparse": {"target": 0.3},
     "topk": {"k": 2}, "batch_topk": {"k": 2}, "vq": {"codebook_size": 8, "dim": 2}, "vamp": {"components": 5},
+    "recurrent": {"units": 16}, "masked_patches": {"share": 0.25, "patch": 2, "width": 16},
     "residual_vq": {"codebook_size": 8, "levels": 2, "dim": 2}, "fsq": {"levels": (4, 3)}, "regularised": {"components": 3},
 }  # fmt: skip
 
@@ -72,13 +75,22 @@ VARIANTS = {
     "draws before a mixture": composed(bottleneck="gaussian", objective=ImportanceWeighted(3), prior=Mixture(3)),
     "vamp of pictures": composed(architecture=Conv((4,)), bottleneck="gaussian", prior=Vamp(4)),
     "mixture": composed(prior=Mixture(3)),
+    "forced both ways": composed(
+        architecture=Recurrent(8, 2, bidirectional=True, teacher_forcing=True, dropout=0.2), kind="sequences"
+    ),
+    "Gaussian transformer": composed(architecture=Transformer(16, 1, patch=4, dropout=0.2), bottleneck="gaussian"),
+    "map of patches": composed(
+        n_components=None, architecture=Transformer(8, 1, patch=4, places="learnt"), corruption="mask_patches"
+    ),
     "autoregressive": composed(bottleneck=VectorQuantized(8, dim=2), prior=Autoregressive(8, epochs=1)),
 }  # fmt: skip
 
 
 def data_for(model: Autoencoder) -> np.ndarray:
-    """Pictures for convolution, vectors for the rest."""
-    return PICTURES if isinstance(model.architecture, Conv) else VECTORS
+    """Pictures for convolution and transformers, their rows as sequences for recurrent networks, vectors for the rest."""
+    if isinstance(model.architecture, Recurrent):
+        return VECTORS.reshape(-1, 8, 8)
+    return PICTURES if isinstance(model.architecture, Conv | Transformer) else VECTORS
 
 
 def condition_for(name: str):

@@ -161,7 +161,7 @@ PARAMETERS = {
     "dtype": (lambda: fit(dtype="float16"), ValueError, ["dtype='float16'", "'float32' or 'float64'"]),
     "device": (lambda: fit(device="gpu"), ValueError, ["device='gpu'", "'cpu'"]),
     "device not there": (lambda: fit(device="cuda:63"), ValueError, ["device='cuda:63'", "'auto'"]),
-    "kind": (lambda: fit(kind="sound"), ValueError, ["kind='sound'", "'vectors', 'table', 'images'"]),
+    "kind": (lambda: fit(kind="smell"), ValueError, ["kind='smell'", "'vectors', 'table', 'images'"]),
     "scale": (lambda: fit(scale="log"), ValueError, ["scale='log'", "'standard', 'minmax'"]),
     "scale of pictures": (lambda: fit(PICTURES, scale="log"), ValueError, ["scale='log'", "'standard', 'minmax'"]),
     "loss": (lambda: fit(loss="sqared"), ValueError, ["loss='sqared'", "'squared', 'absolute', 'bernoulli'"]),

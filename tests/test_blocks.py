@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isthmus import Autoencoder
-from isthmus.parts import Conv, Dense, Modules
+from isthmus.parts import Conv, Dense, Modules, Recurrent, Transformer
 
 
 class Map(nn.Module):
@@ -30,10 +30,14 @@ ARCHITECTURES = {
     "pool, upsample": (Conv((6, 5), down="pool", up="upsample"), "images"),
     "pool, unpool": (Conv((6, 5), down="pool", up="unpool"), "images"),
     "wide kernel": (Conv((6,), kernel=5), "images"),
+    "transformer": (Transformer(16, heads=2, patch=3), "images"),
+    "mean of patches": (Transformer(16, heads=2, patch=3, queries=0), "images"),
+    "lstm": (Recurrent(16, cell="lstm"), "sequences"),
+    "gru, both ways": (Recurrent(16, 2, bidirectional=True, teacher_forcing=True), "sequences"),
     "own": (Modules(nn.Linear(63, 20), nn.Linear(4, 63)), "vectors"),
     "own on images": (Modules(Map(1, 5), nn.Sequential(nn.Linear(4, 63), nn.Unflatten(1, (9, 7, 1)))), "images"),
 }
-SHAPES = {"vectors": (63,), "images": (9, 7)}  # odd, so that rows do not lie on even addresses
+SHAPES = {"vectors": (63,), "images": (9, 7), "sequences": (9, 7)}  # odd, so that rows do not lie on even addresses
 
 
 @pytest.fixture(params=[(name, dtype) for name in ARCHITECTURES for dtype in ("float32", "float64")], ids=" ".join)

@@ -22,12 +22,15 @@ from isthmus.parts import (
     Data,
     Dense,
     Mask,
+    MaskPatches,
     Modules,
     Noise,
     Plain,
     Random,
+    Recurrent,
     Squared,
     Step,
+    Transformer,
 )  # fmt: skip
 
 
@@ -48,6 +51,8 @@ ARCHITECTURES = [
     (Conv((4, 3), down="pool"), IMAGES),
     (Conv((4,), down="pool", up="upsample", kernel=5), IMAGES),
     (Conv((4, 3), down="pool", up="unpool", activation="softplus"), IMAGES),
+    (Transformer(8, 1, heads=2, patch=2), IMAGES),
+    (Transformer(8, 1, heads=2, patch=(3, 5), places="learnt", queries=0), IMAGES),
     (Modules(nn.Sequential(nn.Linear(12, 9), nn.Tanh()), nn.Linear(4, 12)), VECTORS),
 ]
 BOTTLENECKS = [Plain(), Plain(activation="tanh")]
@@ -130,6 +135,8 @@ def test_the_first_decoder_answers_a_code_of_zeros_with_the_mean_sample(X, loss)
 OURS = [
     Dense(), Dense(hidden=(128, 64), activation="relu"), Dense(hidden=32), Dense(layers=3, activation=None),
     Conv(), Conv((16, 8), kernel=5, down="pool", up="unpool", activation="gelu"), Conv(8, up="upsample"),
+    Recurrent(), Recurrent(32, 2, "lstm", bidirectional=True, reverse=True), Transformer(),
+    Transformer(32, patch=(2, 4), queries=0), MaskPatches(), MaskPatches(0.5, patch=4),
     Plain(), Plain(activation="relu"), Noise(), Noise(std=0.25), Mask(share=0.5),
     Squared(), Squared(bounded=True), Absolute(), Bernoulli(),
     Training(), Training(optimizer="adam", schedule="cosine", warmup=0.1, weight_decay=0.01),

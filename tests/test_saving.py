@@ -255,7 +255,7 @@ EDITS = {
     "parameters are a list": lambda config: edited(config, "params", value=[]),
     "unknown parameter": lambda config: edited(config, "params", "nonsense", value=1),
     "no schema": lambda config: config.pop("schema"),
-    "unknown kind": lambda config: edited(config, "schema", "kind", value="sound"),
+    "unknown kind": lambda config: edited(config, "schema", "kind", value="smell"),
     "schema is text": lambda config: edited(config, "schema", value="vectors"),
     "another shape": lambda config: edited(config, "schema", "shape", value=[63]),
     "no fitted": lambda config: config.pop("fitted"),

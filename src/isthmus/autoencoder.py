@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -20,7 +21,7 @@ from .data.frames import Layout
 from .data.lazy import Lazy, taken
 from .data.parquet import ParquetTable
 from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
-from .network import ROLES, Choices, Network, block_size, in_blocks, initialise, loss_part, refuse_misplaced, several
+from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
@@ -40,8 +41,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         bottleneck twice the input's, up to 4096. None keeps the natural shape of the architecture's innermost layer (a map,
         for convolution).
     architecture : "auto", str or part, default "auto"
-        The networks that read and write: "dense" or "conv", or a part such as `Dense(hidden=(128, 64))`. "auto" is dense for
-        vectors and convolutional for images.
+        The networks that read and write: "dense", "conv", "recurrent" or "transformer", or a part such as
+        `Dense(hidden=(128, 64))`. "auto" is dense for vectors, convolutional for images, recurrent for sequences and a
+        transformer for text.
     bottleneck : str or part, default "plain"
         What limits the code: "plain", "l1", "kl_sparse", "topk", "batch_topk", "jumprelu", "gaussian", "vector_quantized",
         "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
@@ -60,10 +62,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors", "table", "images", "video", "sequences" or "interactions", default "auto"
+    kind : "auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions", default "auto"
         A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
-        missing, under kind="table". Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item
-        and perhaps rating, is who used or rated what: a sample is a user (see `data.Interactions`).
+        missing, under kind="table". A frame with columns unique_id and ds is sequences, and so are lists of arrays of several
+        lengths. Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item and perhaps
+        rating, is who used or rated what: a sample is a user (see `data.Interactions`).
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -414,11 +417,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
         batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
+        rate = training.default_rate * self.network_.architecture.pace
         return Run(
             samples,
             max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
             batch_size=batch_size,
-            learning_rate=training.default_rate if is_auto(self.learning_rate) else self.learning_rate,
+            learning_rate=rate if is_auto(self.learning_rate) else self.learning_rate,
             patience=self.patience,
             training=training,
             seed=self.seed_,
@@ -460,16 +464,25 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         values = codes if isinstance(codes, Tensor) else check_array(codes, dtype=[np.float64, np.float32], input_name="codes")
         return self._decoded(values, codes, condition)
 
-    def reconstruct(self, X, condition=None):
-        """Encodes and decodes `X`, side paths included; the result has the form of the data (or of the target)."""
-        self._need("decoder")
-        rows = self._rows(X)
+    def reconstruct(self, X, condition=None, *, missing=None):
+        """Encodes and decodes `X`, side paths included; the result has the form of the data (or of the target).
 
-        def rebuilt(*block):
-            code = self._encoded(*block)
+        missing : (n_samples, *shape), True where a value of X is not there, whatever stands in its place; default None
+            A transformer leaves patches out of which nothing is there, other networks see zeros, as under `MaskPatches`. For
+            samples of one size; the channels may be left away. In tables a missing cell says so itself.
+        """
+        self._need("decoder")
+        X = open_data(X, self.schema_.kind)[0]
+        rows = self._rows(X)
+        gaps = [] if missing is None else [self._gaps(missing, len(rows))]
+
+        def rebuilt(data, *told):
+            data = without(data, told[0]) if gaps else data
+            code = self._encoded(data, *told[len(gaps) :])
             return self._written(self.network_.decode(code), precision_of(rows.values), code.length)
 
-        values = in_blocks(rebuilt, self.block_, rows, *self._told(condition, len(rows)))
+        told = [*gaps, *self._told(condition, len(rows))]
+        values = in_blocks(rebuilt, self.block_, rows, *told)
         return self.target_schema_.give_back(values, X if rows.names is None else rows.names)
 
     def impute(self, X, condition=None):
@@ -688,6 +701,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         device = self.device_ if fitted else chosen_device(self.device)
         return [self.condition_.read(condition, count).to(getattr(torch, self.dtype), device)]
 
+    def _gaps(self, missing, count: int) -> Ready:
+        """Rows that are 1 where values are missing, (n_samples, *shape)."""
+        schema = self.schema_
+        if schema.columns is not None or schema.tokens or schema.varies:
+            raise ValueError(
+                f"missing= is for numbers in samples of one size, but this model was fitted to {schema.kind}. Of tables, leave "
+                "the cells empty."
+            )
+        missing = torch.as_tensor(missing if isinstance(missing, Tensor) else np.asarray(missing)).bool()
+        shape = (count, *schema.shape)
+        if missing.shape not in (shape, shape[:-1]):
+            raise ValueError(f"missing has shape {tuple(missing.shape)}, but {shape} is expected, or {shape[:-1]}.")
+        missing = missing if missing.shape == shape else missing[..., None].expand(shape)
+        return Ready(missing).to(self.dtype_, self.device_)
+
     def _check_range(self, rows: Rows) -> None:
         """Refuses targets that the loss has no likelihood for."""
         least, most = getattr(self.network_.loss, "support", (-math.inf, math.inf))
@@ -719,7 +747,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         def decoded(block, told=None):
             return self._written(self.network_.decode(Code(block, condition=told)), precision)
 
-        return self.target_schema_.give_back(in_blocks(decoded, self.block_, rows, *self._told(condition, len(values))), like)
+        longest = self.target_schema_.longest
+        size = self.block_ if longest is None else fewer(self.block_, math.prod(self.target_schema_.padded([longest])))
+        return self.target_schema_.give_back(in_blocks(decoded, size, rows, *self._told(condition, len(values))), like)
 
     def _written(self, output: Tensor, precision: torch.dtype, length: Tensor | None = None) -> Tensor | list[Tensor]:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded.
@@ -776,6 +806,11 @@ def check_parameters(model: Autoencoder) -> None:
     if model.training is not None and not isinstance(model.training, Training):
         raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
     (model.training or Training()).check_ranges()
+
+
+def without(data: Data, gaps: Tensor) -> Data:
+    """The samples without the values where `gaps` is 1."""
+    return replace(data, values=torch.where(gaps > 0, 0.0, data.values), weight=1 - gaps)
 
 
 def cell_nats(network: Network, place: slice, data: Data, condition: Tensor | None = None) -> Tensor:

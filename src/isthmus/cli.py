@@ -31,7 +31,7 @@ app = App(
 Data = Annotated[
     str,
     Parameter(
-        help="A path (folder of pictures or films, picture, .mp4, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test."
+        help="A path (folder of pictures, films or sound, .mp4, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test."
     ),
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
@@ -58,7 +58,7 @@ class Reading:
 
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
-Kind = Literal["auto", "vectors", "table", "images", "video", "sequences", "interactions"]
+Kind = Literal["auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions"]
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -588,9 +588,9 @@ def free_output(path: Path, model, force: bool) -> Path:
 
 
 def free_drawing(path: Path, model, force: bool) -> Path:
-    """A file for new samples: a picture or an array, or of a table one of its own endings."""
-    endings = model.target_schema_.endings
-    return free_file(path, (".png", ".npy") if ".npy" in endings else endings, force)
+    """A file for new samples: a picture or an array, or of tables, sequences and sound what their own endings say."""
+    drawn = ".npy" in model.target_schema_.endings
+    return free_file(path, (".png", ".npy"), force) if drawn else free_output(path, model, force)
 
 
 def refuse_replacing_folder(path: Path, schema, force: bool) -> None:

@@ -34,8 +34,9 @@ def loss(low: float, high: float, columns: tuple | None = None, kind: str = "vec
 
 
 def architecture(kind: str) -> str:
-    """Convolutional for pictures and films, recurrent for sequences, else dense."""
-    return {"images": "conv", "video": "conv", "sequences": "recurrent"}.get(kind, "dense")
+    """Convolutional for pictures and films, recurrent for sequences and sound, a transformer for text, else dense."""
+    known = {"images": "conv", "video": "conv", "text": "transformer"} | dict.fromkeys(("sequences", "sound", "mel"), "recurrent")
+    return known.get(kind, "dense")
 
 
 def n_components(size: int, wide: bool = False) -> int:

@@ -29,16 +29,10 @@ def check_arguments(**given) -> None:
     check_ranges(SimpleNamespace(**given), {name: RANGES[name] for name in given})
 
 
-def is_one(model, shape) -> bool:
-    """Whether this is the shape of one sample, without the axis of samples; pictures of one channel may leave it away."""
-    schema = model.schema_
-    return tuple(shape) == schema.shape or (schema.kind in ("images", "video") and (*shape, 1) == schema.shape)
-
-
 def check_several(model, like) -> None:
     """Refuses one sample where an array of them is expected."""
     shape = tuple(getattr(like, "shape", ()))
-    if is_one(model, shape):
+    if model.schema_.is_one(shape):
         raise ValueError(f"like has shape {shape}, which is one sample; an array of samples is expected. Pass like=X[:1].")
 
 
@@ -52,9 +46,9 @@ def end_of(model, name: str, end):
         return end
     cure = "Pass a frame of one row, X[:1], say." if model.schema_.kind == "table" else "Pass X[0], say."
     values = np.asarray(end)
-    if not is_one(model, values.shape) or values.dtype.kind == "O":
+    if not model.schema_.is_one(values.shape) or values.dtype.kind == "O":
         raise ValueError(f"{name} has shape {values.shape}, but one sample is expected, {model.schema_.shape}. {cure}")
-    return values[None]
+    return model.schema_.joined([values])
 
 
 def seed_of(random_state) -> int:
@@ -122,8 +116,8 @@ def fit_own_prior(model, samples) -> None:
 
 
 def code_spread(model, samples) -> Tensor | None:
-    """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it."""
-    if getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
+    """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it or sizes vary."""
+    if None in model.code_shape_ or getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
         return None
     some = samples.subset(samples.source.spread(1024))
     told = [] if some.condition is None else [some.condition]

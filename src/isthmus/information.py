@@ -54,10 +54,11 @@ def about_data(what: str, kind: str = "auto", **reading) -> dict:
         "samples": int(X.shape[0]),
         **about_films(X),
         "shape": list(schema.shape),
+        **(schema.about(X) if schema.axes == 1 else {}),
         "dtype": schema.dtype,
         "least": float(schema.learnt.low.min()),
         "greatest": float(schema.learnt.high.max()),
-        "scaling": "none" if schema.is_identity else "each column" if schema.center.ndim else "all pixels alike",
+        "scaling": "none" if schema.is_identity else f"each {unit_of(schema)}" if schema.center.ndim else "all pixels alike",
         **constant_columns(schema),
     }
 
@@ -68,6 +69,11 @@ def about_films(X) -> dict:
         return {}
     rate = "differs" if X.rate is None else float(round(X.rate, 3))
     return {"films": len(X.films), "frames": sum(map(len, X.films)), "frames a second": rate}
+
+
+def unit_of(schema) -> str:
+    """What is scaled on its own."""
+    return "channel" if schema.axes else "column"
 
 
 def columns_of(schema, X) -> list[dict]:

@@ -54,8 +54,8 @@ class Choices:
 class Inlet(nn.Module):
     """Turns a sample's values into the floats that an architecture reads.
 
-    A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and a
-    missing cell is zeros. A token becomes a vector that is learnt. Interactions are divided by their length. A condition becomes
+    A category becomes a one among zeros, a number that may be missing gets a second one that says whether it is there, and what
+    is missing is zeros. A token becomes a vector that is learnt. Interactions are divided by their length. A condition becomes
     further channels.
     """
 
@@ -66,7 +66,7 @@ class Inlet(nn.Module):
     def __init__(self, schema, condition: int = 0):
         super().__init__()
         self.condition = condition
-        self.columns, self.unit_length = schema.columns, schema.unit_length
+        self.columns, self.missing, self.unit_length = schema.columns, schema.missing, schema.unit_length
         *space, channels = (*schema.shape, _WIDTH_OF_TOKENS) if schema.tokens else schema.shape
         self.embed = nn.Embedding(schema.tokens, channels) if schema.tokens else None
         if self.columns is not None:
@@ -76,6 +76,7 @@ class Inlet(nn.Module):
             self.register_buffer("first", (widths.cumsum(0) - widths)[widths > 0], persistent=False)
             self.ones = int(widths.sum())
             channels = 2 * len(self.numbers) + self.ones
+        channels *= 2 if self.missing else 1
         self.shape = (*space, channels + condition)
 
     def forward(self, data: Data) -> Tensor:
@@ -84,6 +85,9 @@ class Inlet(nn.Module):
             values = self.embed(data.values)
             values = values if data.weight is None else values * data.weight[..., None]
         values = F.normalize(values, dim=-1) if self.unit_length else values
+        if self.missing:
+            there = torch.ones_like(values) if data.weight is None else data.weight
+            values = torch.cat([values * there, there], -1)
         if not self.condition:
             return values
         assert data.condition is not None
@@ -122,8 +126,12 @@ class Network(nn.Module):
         schema.check_code(n_components)
         check_sizes(self.architecture, schema, target_schema)
         hidden_shape = self.architecture.build_encoder(self.inlet.shape, schema.axes, n_components)
+        check_maps(self, hidden_shape, n_components)
         self.code_shape = tuple(self.bottleneck.build(self._readable(hidden_shape), n_components))
         output_shape = self.loss.build(target_schema, getattr(self.bottleneck, "posterior", False))
+        if hasattr(self.architecture, "read_target"):
+            tokens, ends = target_schema.tokens, isinstance(self.loss, Ended)
+            self.architecture.read_target(0 if tokens else target_schema.shape[-1], tokens, ends)
         read_shape = (math.prod(self.code_shape) + condition,) if condition else self.code_shape
         self.architecture.build_decoder(read_shape, output_shape, target_schema.axes)
         penalties: list[Any] = [penalty for penalty in self.penalties.values() if hasattr(penalty, "build")]
@@ -150,14 +158,18 @@ class Network(nn.Module):
         return round(self.encode(example).z[0].numel() / example.values[0].numel() * size)
 
     def corrupt(self, data: Data, random: Random) -> Data:
+        whole = data
         for place, corruption in enumerate(self.corruption):
             data = corruption(data, random.stream(str(place)))
-        return data
+        if not self.schema.varies or self.schema.tokens or whole.weight is None or data.weight is None:
+            return data
+        return replace(data, values=data.values * whole.weight, weight=data.weight * whole.weight)  # padding stays empty
 
     def encode(self, data: Data, random: Random | None = None) -> Code:
         """`random=None` gives the deterministic code."""
         dropout = None if random is None else random.stream("encoder")
-        hidden, side, kept = self.architecture.encode(self.inlet(data), data.length, dropout)
+        told = {"there": data.weight} if self.architecture.reads_gaps else {}
+        hidden, side, kept = self.architecture.encode(self.inlet(data), data.length, dropout, **told)
         code = self.bottleneck(self._readable(hidden), random)
         code.side, code.condition = side, data.condition
         if kept is not None:
@@ -188,7 +200,7 @@ class Network(nn.Module):
                 f"{self.architecture!r} decodes with what its encoder saw (places of the maxima, feature maps), which a bare "
                 "code does not hold. Use reconstruct(X), or an architecture that decodes from the code alone (up='transpose')."
             )
-        return self.architecture.decode(code, random)
+        return self.architecture.decode(replace(code, loss=self.loss), random)
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z), (batch,): the prior's; that of N(0, I) without one, and while training one that is fitted only afterwards."""
@@ -261,6 +273,19 @@ def check_sizes(architecture, schema, target_schema) -> None:
         raise ValueError(
             f"{architecture!r} reads samples of one size, but these differ in size. Choose architecture={able}, or bring the "
             "samples to one size."
+        )
+
+
+def check_maps(network: Network, hidden_shape, n_components) -> None:
+    """Refuses what needs codes of one size where a natural code is as large as its sample."""
+    if n_components is not None or None not in hidden_shape:
+        return
+    penalties = [penalty for penalty in network.penalties.values() if hasattr(penalty, "build")]
+    fixed = [part for part in (network.bottleneck, network.prior, *penalties) if not getattr(part, "sizes_vary", part is None)]
+    if fixed:
+        raise ValueError(
+            f"{fixed[0]!r} needs codes of one size, but with n_components=None they have shape {tuple(hidden_shape)} and differ "
+            "as the samples do. Set n_components, 32 say."
         )
 
 
@@ -391,13 +416,18 @@ def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:
     one_shape = True
     for group in groups:
         space = next(r for r in rows if getattr(r, "groups", None) is not None).padded_sizes[group[0]].tolist()
-        several = max(1, min(size, size * _EXAMPLE_STEPS ** len(space) // math.prod(space)))
+        several = fewer(size, math.prod(space), len(space))
         for index in group.split(several):
             parts = function(*(padded(r.take(index), several) for r in rows))
             one_shape = one_shape and isinstance(parts, Tensor)
             for place, part in zip(index.tolist(), parts, strict=False):  # those behind only fill the block
                 results[place] = part.cpu()
     return torch.stack(results) if one_shape and len({part.shape for part in results}) == 1 else results
+
+
+def fewer(size: int, places: int, axes: int = 1) -> int:
+    """Rows of a block of samples of so many places, steps or pixels, where `size` is right for the example's."""
+    return max(1, min(size, size * _EXAMPLE_STEPS**axes // places))
 
 
 def padded(block: Data | Tensor, size: int) -> Any:

@@ -22,11 +22,14 @@ from .parts import (
     JumpReLU,
     KLSparse,
     Mask,
+    MaskPatches,
     Mixture,
     Noise,
+    Recurrent,
     ResidualQuantized,
     TopK,
     TotalCorrelation,
+    Transformer,
     Vamp,
     VectorQuantized,
 )  # fmt: skip
@@ -113,6 +116,21 @@ def convolutional(n_components="auto", *, channels="auto", down="stride", up="tr
     return Autoencoder(n_components, architecture=Conv(channels, down=down, up=up), **({"kind": "images"} | kwargs))
 
 
+@_about("architecture")
+def recurrent(n_components="auto", *, units=64, cell="lstm", reverse=True, teacher_forcing=False, **kwargs):
+    """Reads a sequence step by step into its last state and writes it from the code, last step first (Srivastava et al. 2015).
+
+    minimises  E[ loss(x, decode(W h_T)) ],   h_t = cell(x_t, h_(t-1))
+
+    With `teacher_forcing` the writer also reads the step before, the true one while it learns. Sequences may differ in length.
+
+    >>> recurrent(4, units=16, max_epochs=1).fit(X.reshape(100, 8, 8)).transform(X.reshape(100, 8, 8)).shape
+    (100, 4)
+    """
+    architecture = Recurrent(units, cell=cell, reverse=reverse, teacher_forcing=teacher_forcing)
+    return Autoencoder(n_components, architecture=architecture, **({"kind": "sequences", "corruption": None} | kwargs))
+
+
 @_about("corruption")
 def denoising(n_components="auto", *, noise=0.3, **kwargs):
     """Rebuilds clean samples from noisy ones (Vincent et al. 2008).
@@ -135,6 +153,21 @@ def masked(n_components="auto", *, share=0.5, **kwargs):
     (100, 64)
     """
     return Autoencoder(n_components, corruption=Mask(share), **kwargs)
+
+
+@_about("architecture", "corruption")
+def masked_patches(n_components="auto", *, share=0.75, patch="auto", width=64, **kwargs):
+    """A transformer that reads the patches left over and rebuilds all (after He et al. 2022, there to train the encoder alone).
+
+    minimises  E[ loss(x, decode(encode(patches of x where b = 1))) ],   b = 1 on a share of 1 - `share` of the patches
+
+    None as n_components keeps the map of the patches, as the paper does. Known gaps are filled by reconstruct(X, missing=...).
+
+    >>> masked_patches(8, patch=2, width=16, max_epochs=1).fit(images).reconstruct(images).shape
+    (100, 8, 8)
+    """
+    parts = {"architecture": Transformer(width, patch=patch), "corruption": MaskPatches(share, patch)}
+    return Autoencoder(n_components, **parts, **({"kind": "images"} | kwargs))
 
 
 @_about("architecture")

@@ -31,6 +31,7 @@ class Study:
         train_condition=None,
     ):  # fmt: skip
         refuse_kind(model.schema_)
+        refuse_sizes(model)
         self.model, self.map_model, self.shape = model, map_model, shape  # shape: of a vector that is a picture
         self.X = opened(X, model.schema_)
         self.train = None if train is None else opened(train, model.schema_)
@@ -194,7 +195,7 @@ def numbers(X, schema) -> np.ndarray:
     white = np.iinfo(values.dtype).max if schema.kind in ("images", "video") and values.dtype.kind == "u" else 1
     values = values.astype(np.float64 if values.dtype == np.float64 else np.float32) / white
     if schema.center.ndim:
-        values = (values - schema.center.numpy()) / schema.scale.numpy()
+        values = (values.reshape(len(values), *schema.shape) - schema.center.numpy()) / schema.scale.numpy()
     return values.reshape(len(values), -1)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 from scipy import sparse
@@ -19,18 +19,23 @@ from .mapped import lazily
 from .memory import in_bytes
 from .parquet import ParquetArray, ParquetTable, read_parquet, to_blocks
 from .schema import Rows, Schema
-from .sequences import Sequences
+from .sequences import Named, Sequences
+from .sequences import read_npz as read_sequences
+from .series import is_long
+from .sound import Mel, Sound, Waves, read_sound, wav_files
 from .table import Table
 from .vectors import Vectors
 from .video import FRAMES, Clips, Video, film_files, open_video, save_video
 
 KINDS: dict[str, type[Schema]] = {
-    "vectors": Vectors, "table": Table, "images": Images, "video": Video, "sequences": Sequences, "interactions": Interactions,
+    "vectors": Vectors, "table": Table, "images": Images, "video": Video, "sequences": Sequences, "sound": Sound, "mel": Mel,
+    "interactions": Interactions,
 }  # fmt: skip
 
 __all__ = [
-    "KINDS", "Clips", "Images", "Interactions", "ParquetArray", "ParquetTable", "PictureFolder", "Rows", "Schema", "Sequences",
-    "Table", "Vectors", "Video", "kind_of", "layout_of", "open_data", "open_video", "read_path", "save_video", "to_blocks",
+    "KINDS", "Clips", "Images", "Interactions", "Mel", "Named", "ParquetArray", "ParquetTable", "PictureFolder", "Rows", "Schema",
+    "Sequences", "Sound", "Table", "Vectors", "Video", "Waves", "kind_of", "layout_of", "open_data", "open_video", "read_path",
+    "read_sound", "save_video", "to_blocks",
 ]  # fmt: skip
 
 
@@ -52,9 +57,15 @@ def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
     if isinstance(X, Lazy | ParquetTable) and X.kind:
         return X.kind
+    if isinstance(X, Waves):
+        return "sound"
     frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
+    if frame is not None and is_long(frame):
+        return "sequences"
     if frame is not None:
         return "vectors" if is_complete(frame) else "table"
+    if differ_in_length(X):
+        return "sequences"
     if sparse.issparse(X) or not hasattr(X, "shape"):
         axes = getattr(X[0], "ndim", 0) if isinstance(X, list | tuple) and len(X) else 0
         return {2: "images", 3: "images", 4: "video"}.get(axes, "vectors")
@@ -73,6 +84,11 @@ def kind_of(X) -> str:
     )
 
 
+def differ_in_length(X) -> bool:
+    """Whether this is a list of one-dimensional arrays of several lengths."""
+    return isinstance(X, list) and all(getattr(x, "ndim", 0) == 1 for x in X) and len({len(x) for x in X}) > 1
+
+
 def read_path(
     path,
     kind: str = "auto",
@@ -82,21 +98,26 @@ def read_path(
     frames: int | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[Any, list[str] | None]:
-    """The data at a path: pictures (with their names), films, a .npy or .npz array, a .csv or .parquet table.
+    """The data at a path: pictures and sound (with their names), films, arrays, a .csv or .parquet table.
 
-    A .npz file holds a sparse matrix, as scipy saves it. A folder of pictures is a lazy array (`PictureFolder`), and so are
-    films (`open_video`). A folder may hold .parquet files instead; what of these is larger than `limit` bytes is a lazy array
-    or table; None: half of the free memory. `skip_corrupt` leaves out what cannot be read in a folder, with a warning;
-    `frames` and `size` (height, width) are of the windows of a film.
+    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each. A folder of pictures is a lazy array
+    (`PictureFolder`), and so are films (`open_video`). A folder may hold .parquet files instead; what of these is larger than
+    `limit` bytes is a lazy array or table; None: half of the free memory. `skip_corrupt` leaves out what cannot be read in a
+    folder, with a warning; `frames` and `size` (height, width) are of the windows of a film.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist. Give a folder of pictures or films, a picture, a film, a .npy array, a sparse matrix "
-            "(.npz), a .csv or .parquet table, or the name of a data set: digits, mnist, fashion-mnist, with :train or :test."
+            f"{path} does not exist. Give a folder of pictures, films or sound, a picture, a film, a .wav file, a .npy array, a "
+            "sparse matrix or sequences (.npz), a .csv or .parquet table, or the name of a data set: digits, mnist, "
+            "fashion-mnist, with :train or :test."
         )
     if path.suffix.lower() == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None)):
-        return read_parquet(path, kind, in_bytes("auto") if limit is None else limit), None
+        whole = kind in ("sequences", "interactions")  # whose samples are spread over rows
+        return read_parquet(path, kind, 2**63 if whole else in_bytes("auto") if limit is None else limit), None
+    if path.suffix.lower() == ".wav" or (path.is_dir() and is_sound(path, kind)):
+        waves = read_sound(path)
+        return waves, waves.names
     films = path.suffix.lower() in FILMS if path.is_file() else folder_of_films(path, kind)
     if films:
         return open_video(path, frames or FRAMES, size=size), None
@@ -108,12 +129,12 @@ def read_path(
     if suffix == ".npy":
         return read_npy(path), None
     if suffix == ".npz":
-        return read_npz(path), None
+        return (read_sequences if kind == "sequences" or not is_sparse(path) else read_npz)(path), None
     if suffix == ".csv":
-        return read_csv(path, as_frame=kind in ("table", "interactions")), None
+        return read_csv(path, as_frame="named" if kind == "sequences" else kind in ("table", "interactions")), None
     raise ValueError(
-        f"{path} ends in {suffix!r}. A folder of pictures or films, a picture, a film (.mp4), .npy, .npz, .csv or .parquet can "
-        "be read."
+        f"{path} ends in {suffix!r}. A folder of pictures, films or sound, a picture, .mp4, .wav, .npy, .npz, .csv or .parquet "
+        "can be read."
     )
 
 
@@ -136,6 +157,21 @@ def folder_of_films(folder: Path, kind: str) -> bool:
     if films and has_pictures(folder):
         raise ValueError(f"{folder} holds pictures and films. Say which to read: kind='images' or kind='video' (--kind).")
     return films
+
+
+def is_sound(folder: Path, kind: str) -> bool:
+    """Whether a folder holds sound: where that is asked for, or where it holds no pictures."""
+    if kind != "auto" or not wav_files(folder):
+        return kind in ("sound", "mel")
+    return not has_pictures(folder) and not film_files(folder)
+
+
+def is_sparse(path: Path) -> bool:
+    """Whether a .npz file may hold a sparse matrix rather than sequences; a damaged one is left to the former's reader."""
+    if not is_zipfile(path):
+        return True
+    with ZipFile(path) as archive:
+        return {"format.npy", "shape.npy"} & set(archive.namelist()) != set()
 
 
 def read_npy(path: Path) -> np.ndarray:

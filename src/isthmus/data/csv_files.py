@@ -14,16 +14,16 @@ import numpy as np
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
-def read_csv(path: Path, as_frame: bool = False) -> Any:
+def read_csv(path: Path, as_frame: bool | str = False) -> Any:
     """Cells separated by commas, semicolons or tabs, with or without a line of column names.
 
-    An array where all are numbers, else a frame; `as_frame` asks for one.
+    An array where all are numbers, else a frame; `as_frame` asks for one, and "named" does where the columns have names.
     """
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         first, second = file.readline(), file.readline()
     separator = separator_of(second if second.strip() else first)  # names may hold any mark
     skip = 0 if any(map(is_number, cells_of(first, separator))) else 1  # names hold no number; a row with a gap is no such line
-    if as_frame:
+    if as_frame is True or (as_frame == "named" and skip):
         return framed(path, separator, skip)
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy warns of a file without numbers; here that is an error

@@ -198,7 +198,7 @@ def pictures_of(X, axes: int) -> Pictures:
     tensors = [tensor_of(picture) for picture in pictures]
     pieces = Pieces.of([tensor if channels else tensor[..., None] for tensor in tensors], axes)
     finite(pieces)
-    return Pictures(pieces.values, pieces.sizes, pieces.rest, channels)
+    return Pictures(pieces.values, pieces.sizes, pieces.rest, channels=channels)
 
 
 # ---------------------------------------------------------------------------------------------------- folders

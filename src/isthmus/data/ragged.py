@@ -21,11 +21,16 @@ _LEAST = 8  # steps that the shortest sequences are padded to
 
 @dataclass
 class Pieces:
-    """Samples of `sizes` (n, axes) whose numbers lie one after another in `values`; `rest`: the axes that do not vary."""
+    """Samples of `sizes` (n, axes) whose numbers lie one after another in `values`; `rest`: the axes that do not vary.
+
+    `names` are those of the samples, where they have any, and `layout` is that of the frame that they came in.
+    """
 
     values: Tensor
     sizes: Tensor
     rest: tuple[int, ...] = ()
+    names: list | None = None
+    layout: Any = None
 
     @classmethod
     def of(cls, samples: list[Tensor], axes: int) -> "Pieces":
@@ -57,7 +62,8 @@ class Pieces:
     def __getitem__(self, index) -> "Pieces":
         index = torch.arange(len(self))[index] if isinstance(index, slice) else torch.as_tensor(index)
         parts = [self.values[self.starts[i] : self.starts[i] + self.counts[i]] for i in index.tolist()]
-        return replace(self, values=torch.cat(parts) if parts else self.values[:0], sizes=self.sizes[index])
+        names = None if self.names is None else [self.names[i] for i in index.tolist()]
+        return replace(self, values=torch.cat(parts) if parts else self.values[:0], sizes=self.sizes[index], names=names)
 
     def listed(self) -> list[Tensor]:
         """The samples, each of (*size, *rest)."""
@@ -126,7 +132,8 @@ class Ragged(Rows):
 
     def range(self) -> tuple[float, float]:
         scaled = self.schema.scaled(self.values.flat(), torch.float64)
-        return float(scaled.min()), float(scaled.max())
+        known = scaled[~scaled.isnan()]  # what is missing is of no size
+        return float(known.min()), float(known.max())
 
     def looked_at(self) -> "Ragged":
         return self

@@ -2,7 +2,7 @@
 
 It is learnt in `fit` and stored in the model: what was scaled on the way in is unscaled on the way out. Parts read its
 `kind`, `shape` (channels last; None for an axis whose length varies), `axes` (how many leading axes of the shape are space or
-time), `columns` and `tokens`; the rest is for this folder.
+time), `columns`, `tokens` and `missing`; the rest is for this folder.
 """
 
 import math
@@ -38,6 +38,7 @@ class Schema:
     axes = 0
     columns: tuple[int, ...] | None = None  # None: every value is a number, and there
     tokens = 0  # or: every value is one of so many
+    missing = False  # whether numbers may be missing; the encoder is then told which are there
     keeps_length = True  # a reconstruction is as long as its sample; otherwise as long as the decoder says
     longest: int | None = None  # steps of the longest sample that was learnt from, where lengths vary
     typical: tuple[int, ...] = ()  # the mean of the axes that vary
@@ -99,6 +100,15 @@ class Schema:
     def padded(self, size: list[int]) -> list[int]:
         """The size that a sample of `size` is padded to."""
         return size
+
+    def is_one(self, shape) -> bool:
+        """Whether this is the shape of one sample, without the axis of samples; a single channel may be left away."""
+        shapes = [tuple(shape), (*shape, 1)][: 2 if self.axes else 1]
+        return any(len(one) == len(self.shape) and all(map(fits, one, self.shape)) for one in shapes)
+
+    def joined(self, samples: list[np.ndarray]):
+        """Several samples, such as an array of them."""
+        return samples if self.varies else np.stack(samples)
 
     def give_back(self, values: Tensor, like):
         """Written values in the container that `like` came in."""
@@ -350,6 +360,10 @@ class Rows:
             values = values.to(self.device)  # whole numbers travel small; float64 is scaled before it meets a device without it
         scaled = self.schema.scaled(values, self.dtype).to(self.device)
         return self.schema.data(scaled.reshape(-1, *self.schema.shape).contiguous())
+
+
+def fits(length: int, known: int | None) -> bool:
+    return known in (None, length)
 
 
 def given_back(result: Tensor, like):

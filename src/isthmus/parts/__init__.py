@@ -19,6 +19,7 @@ from .corruptions import (
     Gray,
     Holes,
     Mask,
+    MaskPatches,
     Noise,
     SaltPepper,
     Swap,
@@ -34,12 +35,13 @@ from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
 from .recurrent import Recurrent
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
+from .transformer import Transformer
 
 __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM",
     "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes",
-    "JumpReLU", "KLSparse", "Mask", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "Part", "Plain", "Prior", "Random",
-    "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Vamp",
-    "VectorQuantized", "Warp", "Watermark", "part_of",
+    "JumpReLU", "KLSparse", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "Part", "Plain",
+    "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK",
+    "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

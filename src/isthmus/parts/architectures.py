@@ -8,10 +8,14 @@ An architecture sees floats with channels last and nothing else. It offers, in t
     decode(code, random=None) -> output                               (batch, *output_shape)
     start(output)                                                     makes the untrained decoder answer with `output`
 `random` is there while training, for dropout, and None otherwise.
-Where samples differ in size it must say `sizes_vary`: the shape then holds None, `length` (batch,) counts valid steps, and
-`code.size` is the padded space to be decoded.
+Where samples differ in size it must say `sizes_vary`: the shape then holds None, `length` (batch,) counts valid steps along the
+first axis (None: all are), and `code.size` is the padded space to be decoded. `encode` answers with the valid steps of a natural
+code, if that differs in size too.
+Where it says `reads_gaps`, `encode` is given `there` besides, the weights of the values, 0 where one is missing, or None.
+    read_target(channels, tokens, ended)    where there is one, called before build_decoder: what a step that must come out
+                                            holds, so many numbers or one of so many tokens, and whether its end is learnt
 It says in `side_paths` whether its decoder reads `Code.side`, so that a bare code cannot be decoded, and in `halves` which
-of its modules belong to the encoder and which to the decoder.
+of its modules belong to the encoder and which to the decoder; in `pace`, at what share of the default learning rate it trains.
 """
 
 import torch
@@ -21,8 +25,9 @@ from .base import Code, Part
 from .convolution import Conv
 from .dense import Dense
 from .recurrent import Recurrent
+from .transformer import Transformer
 
-ARCHITECTURES: dict[str, type[Part]] = {"dense": Dense, "conv": Conv, "recurrent": Recurrent}
+ARCHITECTURES: dict[str, type[Part]] = {"dense": Dense, "conv": Conv, "recurrent": Recurrent, "transformer": Transformer}
 
 
 class Modules(Part):

@@ -32,7 +32,8 @@ class Code:
     `z` (batch, *code_shape); `cost` in nats a sample, (batch,); `side` holds feature maps or pooling
     places that only the decoder reads, and `condition` what it is told; `extra` holds what else a bottleneck has to tell, such
     as indices. Where sizes vary, `size` is the padded space of what is to be decoded and `length` (batch,) its valid steps;
-    `target` is what must come out, which a decoder under teacher forcing reads, and None in use.
+    `target` is what must come out, which a decoder under teacher forcing reads, and None in use; `loss` says what an output
+    means, for a decoder that reads what it wrote.
     """
 
     z: Tensor
@@ -41,6 +42,7 @@ class Code:
     size: tuple[int, ...] | None = None
     length: Tensor | None = None
     target: Tensor | None = None
+    loss: Any = None
     condition: Tensor | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -109,7 +111,11 @@ class Part(Parameters, nn.Module):
 
     halves: Mapping[str, tuple[str, ...]] = {"encoder": (), "decoder": ()}
     side_paths: Any = False
-    sizes_vary = False  # of an architecture: whether it reads and writes samples of different sizes
+    sizes_vary = (
+        False  # of an architecture: whether it reads and writes samples of different sizes; of a bottleneck: maps of them
+    )
+    pace = 1.0  # of an architecture: the share of the default learning rate that it is trained at
+    reads_gaps = False  # of an architecture: whether its encoder is told which values are not there
 
     def set_first_weights(self) -> None:
         """Sets the first weights that are wanted otherwise than Xavier's, which are there already. Nothing by default."""

@@ -4,6 +4,7 @@ A bottleneck offers
     build(hidden_shape, n_components) -> code_shape    None: the hidden activation itself, in its shape, is what is limited
     set_first_weights()                                sets the first weights that it wants otherwise than Xavier's
     forward(hidden, random=None) -> Code               random=None asks for the deterministic code
+    sizes_vary = True                                  if it limits maps that differ in size from sample to sample
     wide = True                                        if "auto" is to give it more components than the input has numbers
     reads_source = True                                if it reads the pair that a `Bypass` needs (`linear_from` makes one)
     batch_cost(code, sample_weight) -> () or (batch,)  where the price is one of the whole batch, instead of `Code.cost`
@@ -46,6 +47,7 @@ class Plain(Part):
 
     limits = False  # nothing but the number of components limits the code
     reads_source = True
+    sizes_vary = True
     halves = {"encoder": ("linear", "act"), "decoder": ()}
     ranges = {"activation": one_of(*ACTIVATIONS, None), "dropout": number("[0, 1)")}
 

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from .base import Data, Part
 from .layers import kornia_needed
+from .patches import cut, joined, patch_sides
 from .random import Random
-from .ranges import number, whole, word
+from .ranges import number, whole, wholes, word
 
 
 class Corruption(Part):
@@ -170,6 +171,67 @@ class Drop(TakingAway):
         return per_place(values, random) >= self.share
 
 
+class MaskPatches(TakingAway):
+    """Takes whole patches away, and tells networks that can be told (`Transformer`) which (He et al. 2022).
+
+        source = x * b,   b = 1 on (1 - share) * patches of each sample, drawn without replacement, and one at least
+
+    What is taken away becomes zero and has weight 0: a transformer leaves such patches out of all attention, as the paper does,
+    and other networks see zeros. The loss stays that of the whole sample: a network that was never asked for what it sees could
+    not rebuild samples with nothing missing, as `reconstruct` does. (The paper, which keeps the encoder alone, takes the loss on
+    masked patches only, and reports half a point less accuracy with all of them.) To fill gaps where they are known, pass them:
+    `reconstruct(X, missing=...)`.
+
+    Parameters
+    ----------
+    share : float in [0, 1), default 0.75; of the patches, of a padded sample those before its end
+    patch : "auto", int or sequence of int, default "auto"
+        Width along every axis of space, or one for each; "auto" as for `Transformer`.
+
+    Source: He et al. 2022, "Masked autoencoders are scalable vision learners".
+
+    >>> mask = MaskPatches(0.75, patch=4)
+    >>> mask.build(type("schema", (), {"shape": (8, 8, 1), "axes": 2, "tokens": 0, "columns": None}))
+    >>> mask(Data(torch.ones(2, 8, 8, 1)), Random(0, "mask", 1, torch.arange(2))).weight.mean((1, 2, 3))
+    tensor([0.2500, 0.2500])
+    """
+
+    ranges = {"share": number("[0, 1)"), "patch": wholes("[1, inf)", "patch=4 or patch=(2, 8, 8)").also("auto")}
+
+    def __init__(self, share=0.75, patch="auto"):
+        super().__init__()
+        self.share = share
+        self.patch = patch
+
+    def build(self, schema):
+        super().build(schema)
+        if not schema.axes:
+            raise ValueError(
+                f"{self!r} takes patches of space or time away, but a sample has shape {tuple(schema.shape)} with neither. Use "
+                "Mask(), or give images or sequences."
+            )
+        self.axes = schema.axes
+        self.sides = patch_sides(self.patch, schema.shape[: schema.axes], repr(self))
+
+    def forward(self, data: Data, random: Random) -> Data:
+        there = torch.ones_like(data.values, dtype=torch.float32) if data.weight is None else data.weight
+        kept = self.kept(there, random)
+        return replace(data, values=data.values * kept.to(data.values.dtype), weight=there * kept)
+
+    def kept(self, values: Tensor, random: Random) -> Tensor:
+        """Where values stay, (batch, *space[, 1]); `values`: what is there, for patches of which nothing is do not count."""
+        space = tuple(values.shape[1 : 1 + self.axes])
+        weight = values.reshape(len(values), *space, -1).amax(-1, keepdim=True)
+        patches = cut(weight, self.sides)
+        there = patches.amax(-1).flatten(1) > 0  # (batch, patches)
+        chance = torch.where(there, random.uniform((there.shape[1],)), -1.0)
+        wanted = ((1 - self.share) * there.sum(1, keepdim=True)).round().clamp_min(1)
+        rank = chance.argsort(1, descending=True).argsort(1)
+        kept = (rank < wanted).view(*patches.shape[:-1], 1).expand_as(patches)
+        stays = joined(kept, self.sides, space).to(values.dtype)
+        return stays if values.ndim > 1 + self.axes else stays.squeeze(-1)  # tokens have no channels
+
+
 class Swap(Corruption):
     """Exchanges values, each with a chance of `share`, for those that another sample has there: "swap noise" (Jahrer 2017).
 
@@ -199,7 +261,7 @@ class Swap(Corruption):
     def look(self, data: Data) -> None:
         """Keeps up to `pool` of the training samples, evenly spaced."""
         chosen = torch.linspace(0, len(data) - 1, min(int(self.pool), len(data)), device=data.values.device).long()
-        self.others = data.each(lambda tensor: tensor[chosen].flatten(1))
+        self.others = data.each(lambda tensor: tensor[chosen].view(len(chosen), -1))
 
     def forward(self, data, random):
         others = self.others
@@ -509,7 +571,7 @@ def spans(length: int, size: float, count: int, random: Random) -> Tensor:
 
 
 CORRUPTIONS: dict[str, Any] = {
-    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "swap": Swap, "holes": Holes, "blur": Blur,
-    "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
+    "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap,
+    "holes": Holes, "blur": Blur, "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
     "warp": Warp,
 }  # fmt: skip

@@ -73,6 +73,53 @@ def through_dropped(linear: nn.Linear, x: Tensor, share: float, random) -> Tenso
     return F.linear(x, linear.weight * kept / (1 - share), linear.bias)
 
 
+def valid_steps(length: Tensor | None, steps: int) -> Tensor | None:
+    """(batch, steps), True before each sample's end; None where nothing is padded.
+
+    >>> valid_steps(torch.tensor([1, 3]), 3)
+    tensor([[ True, False, False],
+            [ True,  True,  True]])
+    """
+    return None if length is None else torch.arange(steps, device=length.device) < length[:, None]
+
+
+def turned_round(x: Tensor, length: Tensor | None) -> Tensor:
+    """(batch, steps, ...) with each sample's valid steps last to first; the padding stays behind them.
+
+    >>> turned_round(torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2]))
+    tensor([[3, 2, 1],
+            [5, 4, 0]])
+    """
+    if length is None:
+        return x.flip(1)
+    step = torch.arange(x.shape[1], device=x.device)
+    place = torch.where(step < length[:, None], length[:, None] - 1 - step, step)
+    return x[torch.arange(len(x), device=x.device)[:, None], place]
+
+
+def place_signals(space: tuple[int, ...], width: int, like: Tensor) -> Tensor:
+    """(*space, width): what tells the places of a space apart, the same in a space of any size.
+
+        signal_(2k) = sin(place / 10000^(2k / width)),   signal_(2k + 1) = cos(place / 10000^(2k / width))
+
+    Every axis has an equal share of the numbers; those left over are zeros.
+
+    Source: Vaswani et al. 2017, "Attention is all you need", section 3.5.
+
+    >>> place_signals((5, 3), 64, torch.zeros(())).shape
+    torch.Size([5, 3, 64])
+    """
+    pairs = width // (2 * len(space))
+    rates = 10000 ** (-torch.arange(pairs, device=like.device, dtype=like.dtype) / max(pairs, 1))
+    signals = like.new_zeros(*space, width)
+    for axis, length in enumerate(space):
+        angle = torch.arange(length, device=like.device, dtype=like.dtype)[:, None] * rates
+        waves = torch.stack([angle.sin(), angle.cos()], -1).flatten(1)  # (length, 2 * pairs)
+        along = [length if other == axis else 1 for other in range(len(space))]
+        signals[..., 2 * pairs * axis : 2 * pairs * (axis + 1)] = waves.view(*along, 2 * pairs)
+    return signals
+
+
 @contextmanager
 def kornia_needed(part: str):
     """Around an import of kornia: where it is missing, the command that installs it is named."""

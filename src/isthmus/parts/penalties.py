@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .architectures import Absent
 from .base import Data, Part, Step, weighted_mean
@@ -82,7 +83,7 @@ def jacobian_norm(network, source: Data, random=None, std: Tensor | None = None)
 
 def autograd_jacobian(network, source: Data) -> Tensor:
     """(batch, numbers in the code, *shape): a backward pass for every number of the code."""
-    with torch.enable_grad():
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # other forms of attention have no second derivative
         x = source.values.detach().requires_grad_()
         z = network.encode(source.replace(x)).z.flatten(1)
         rows = [torch.autograd.grad(z[:, j].sum(), x, create_graph=True)[0] for j in range(z.shape[1])]
@@ -160,10 +161,11 @@ def slope(activation: nn.Module, x: Tensor) -> Tensor:
 def estimated_jacobian_norm(network, source: Data, random, std: Tensor | None = None) -> Tensor:
     """(batch,) an unbiased estimate of `jacobian_norm` from one direction a sample."""
     x = source.values.detach().requires_grad_()
-    z = network.encode(source.replace(x)).z.flatten(1)
-    direction = F.normalize(random.normal_like(z), dim=1)
-    direction = direction if std is None else direction / std
-    pulled = torch.autograd.grad((z * direction).sum(), x, create_graph=True)[0]
+    with sdpa_kernel(SDPBackend.MATH):  # other forms of attention have no second derivative
+        z = network.encode(source.replace(x)).z.flatten(1)
+        direction = F.normalize(random.normal_like(z), dim=1)
+        direction = direction if std is None else direction / std
+        pulled = torch.autograd.grad((z * direction).sum(), x, create_graph=True)[0]
     return z.shape[1] * pulled.flatten(1).square().sum(1)
 
 
