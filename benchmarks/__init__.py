@@ -25,6 +25,7 @@ TABLES = (
     "quantised",
     "features",
     "imputation",
+    "streams",
     "sequences",
     "transform_rate",
     "folder",

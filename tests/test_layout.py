@@ -20,7 +20,10 @@ PUBLIC = ["Autoencoder", "Training", "__version__", "data", "datasets", "load", 
 # What each layer may import besides the standard library; "isthmus.x" is a module of ours, with all that is in it.
 LAYERS = {
     "parts": {"torch", "numpy", "sklearn.mixture", "PIL", "kornia.filters", "kornia.metrics", "isthmus.parts", "isthmus.records"},
-    "data": {"av", "numpy", "torch", "scipy", "sklearn", "PIL", "narwhals", "pandas", "isthmus.data", "isthmus.records"},
+    "data": {
+        *("av", "numpy", "torch", "scipy", "sklearn", "PIL", "narwhals", "pandas", "pyarrow"),
+        *("isthmus.data", "isthmus.files", "isthmus.records"),
+    },
 }
 OUTER = (
     "__main__",

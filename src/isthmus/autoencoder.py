@@ -17,14 +17,16 @@ from torch import Tensor
 from . import defaults, generation
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
-from .data.lazy import taken
-from .data.schema import Ready, given_back, refuse_non_finite, tensor_of
+from .data.frames import Layout
+from .data.lazy import Lazy, taken
+from .data.parquet import ParquetTable
+from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
 from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
-from .training import Run, Samples, Training, train, warn_of_collapse
+from .training import Course, Run, Samples, Training, train, warn_of_collapse
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -108,6 +110,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     condition_: Condition | None
     n_iter_: int
     seed_: int
+    course_: Course | None = None  # what `partial_fit` goes on with
     asks_condition = False  # `presets.conditional` sets it: without a condition that would be another model
 
     def __init__(
@@ -170,11 +173,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         callbacks : objects with `on_epoch_end(network, record)`, which ends the training where it returns True
         """
         check_parameters(self)
-        if self.asks_condition and condition is None:
-            raise ValueError(
-                "This preset learns from samples and their classes, but fit was given no condition. Pass fit(X, condition=y): "
-                "y alone is ignored, because a Pipeline hands it to every step."
-            )
+        self._refuse_no_condition(condition)
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         for name in [name for name in vars(fresh) if name.endswith("_")]:
             delattr(fresh, name)
@@ -182,7 +181,72 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.__dict__ = fresh.__dict__
         return self
 
+    def partial_fit(self, X, y=None, *, target=None, condition=None, sample_weight=None):
+        """One pass of training over `X`, for streams: call it with one part of the data after another.
+
+        The first call learns the schema, the scaling and all that is "auto" but the length of the run, from its own samples, and
+        builds the network; later ones, and those after `fit`, must bring data of the same form. The learning rate stays the
+        same from step to step; "auto" is a quarter of that of `fit` for Muon, and the same for Adam. What the optimiser
+        remembers is kept from call to call and not saved. `n_iter_` counts the passes, and `history_` notes each.
+
+        Parameters
+        ----------
+        X, target, condition, sample_weight : as for `fit`
+        y : ignored
+
+        >>> model = Autoencoder(4, random_state=0)
+        >>> for part in np.array_split(X, 4):
+        ...     model = model.partial_fit(part)
+        >>> model.n_iter_, model.transform(X).shape
+        (4, (100, 4))
+        """
+        check_parameters(self)
+        if hasattr(self, "network_"):
+            self._need("decoder")
+            self._continue(self._read_samples(X, target, condition, sample_weight))
+            return self
+        self._refuse_no_condition(condition)
+        fresh = copy.copy(self)
+        samples = fresh._begin(X, target, condition, sample_weight, None)
+        ready = samples.ready(fresh._room())
+        fresh._start(ready)
+        fresh.history_, fresh.n_iter_ = [], 0
+        fresh._pass(samples, ready)
+        self.__dict__ = fresh.__dict__
+        return self
+
+    def _continue(self, samples: Samples) -> None:
+        """A further pass; where it fails, the weights are what they were."""
+        before = copy.deepcopy(self.network_.state_dict())
+        try:
+            self._pass(samples, samples.ready(self._room()))
+        except BaseException:
+            self.network_.load_state_dict(before)
+            self.network_.eval()
+            self.course_ = None
+            raise
+
+    def _pass(self, samples: Samples, ready: Samples) -> None:
+        """One epoch at a constant rate, by the optimisers of the last pass, where there was one."""
+        if self.course_ is None:
+            run = self._run(ready, ())
+            run.learning_rate = run.training.steady_rate if is_auto(self.learning_rate) else run.learning_rate
+            self.course_ = Course.of(self.network_, run)
+        self.history_ = self.history_ + self.course_.passed(self.network_, ready, self.n_iter_)
+        self.n_iter_ += 1
+        self._conclude(samples)
+
     def _fit(self, X, target, condition, sample_weight, validation, callbacks) -> None:
+        samples = self._begin(X, target, condition, sample_weight, validation)
+        ready = samples.ready(self._room())
+        self._start(ready)
+        self.history_ = train(self.network_, self._run(ready, callbacks))
+        self.n_iter_ = len(self.history_)
+        self._conclude(samples)
+        warn_of_collapse(self.network_, self.history_[-1])
+
+    def _begin(self, X, target, condition, sample_weight, validation) -> Samples:
+        """Learns what a sample is, and builds the network for it."""
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         source, weight = self._learn(X, sample_weight)
         targets = source if target is None else self._learn(target, sample_weight)[0]
@@ -199,13 +263,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.build_network()
         if samples.validation:
             self._check_range(samples.validation.target)
-        self._start(samples)
-        self.history_ = train(self.network_, self._run(samples, callbacks))
-        self.n_iter_ = len(self.history_)
+        return samples
+
+    def _conclude(self, samples: Samples) -> None:
+        """What is measured of the codes after training."""
         self.code_spread_ = generation.code_spread(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
-        warn_of_collapse(self.network_, self.history_[-1])
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
@@ -234,7 +298,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
         """Rows of `X` under a schema learnt from them, and their weights; samples of weight zero are left out."""
-        X, kind = open_data(X, self.kind)
+        X, kind = open_data(X, self.kind, self._room())
         layout = layout_of(X) if kind == "vectors" else None
         X = KINDS[kind].check(X)
         weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
@@ -248,7 +312,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
-        return self._on_device(schema.read(open_data(X, schema.kind, **schema.reading)[0]))
+        return self._on_device(schema.read(open_data(X, schema.kind, self._room(), **schema.reading)[0]))
 
     def _on_device(self, rows: Rows) -> Rows:
         """As the network computes: what was chosen when it was built stays, whatever the parameters say now."""
@@ -257,11 +321,39 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.dtype_ if fitted else getattr(torch, self.dtype), self.device_ if fitted else chosen_device(self.device)
         )
 
+    def _room(self) -> int:
+        """Bytes that data may take."""
+        return (self.training or Training()).room(self.device_ if hasattr(self, "network_") else chosen_device(self.device))
+
     def _check_features(self, X, reset: bool) -> None:
-        if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor):
+        if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor | Lazy | ParquetTable):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
+        elif reset and isinstance(layout := getattr(self.schema_, "layout", None), Layout):  # of a frame in a file
+            self.feature_names_in_ = np.array([cells.name for cells in layout.columns], dtype=object)
+            self.n_features_in_ = len(layout.columns)
         elif reset:  # a path or a tensor has no names, and images have no columns
             self.n_features_in_ = self.schema_.size
+
+    def _refuse_no_condition(self, condition) -> None:
+        if self.asks_condition and condition is None:
+            raise ValueError(
+                "This preset learns from samples and their classes, but fit was given no condition. Pass fit(X, condition=y): "
+                "y alone is ignored, because a Pipeline hands it to every step."
+            )
+
+    def _read_samples(self, X, target, condition, sample_weight) -> Samples:
+        """Samples of the form that the model knows, to learn further from."""
+        source = self._rows(X)
+        if self.target_schema_ is not self.schema_ and target is None:
+            raise ValueError("This model was fitted with a target of its own. Pass target= to learn further.")
+        targets = source if target is None else self._read(target, self.target_schema_)
+        told = self._told(condition, len(source))
+        for rows in {id(rows): rows for rows in (source, targets)}.values():
+            rows.looked_at()
+        self._check_range(targets)
+        weight = None if sample_weight is None else checked_weight(sample_weight, len(source))
+        samples = Samples.gather(source, targets, weight, told[0] if told else None, None, self.seed_)
+        return samples if weight is None or weight.all() else samples.subset(torch.from_numpy(np.flatnonzero(weight)))
 
     def _held_out(self, validation):
         """What to validate on: the share of X to split off, rows of their own, or None."""
@@ -320,14 +412,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network.architecture.start(network.loss.start(mean))
         for part in [*network.corruption, network.prior]:
             if hasattr(part, "look"):
-                part.look(samples.source.resident().take(torch.arange(len(samples.source))))
+                part.look(samples.source.glance())
 
     def _run(self, samples: Samples, callbacks) -> Run:
         training = self.training or Training()
         batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
         rate = training.default_rate * self.network_.architecture.pace
         return Run(
-            samples.resident(),
+            samples,
             max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
             batch_size=batch_size,
             learning_rate=rate if is_auto(self.learning_rate) else self.learning_rate,
@@ -344,13 +436,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def transform(self, X, condition=None):
         """Codes of `X`, (n_samples, n_components): deterministic, and the same in whatever company a sample comes."""
         rows = self._rows(X)
-        if None in self.code_shape_:
-            raise ValueError(
-                f"This model's codes have shape {self.code_shape_} and differ in size as the samples do, so they fill no table. "
-                "Use encode(X), which gives a list, or fit with n_components=32, say."
-            )
+        self._refuse_uneven_codes()
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
         return self._named(given_back(codes.flatten(1).to(precision_of(rows.values)), X), rows)
+
+    def encode_to(self, path, X, condition=None, overwrite=False):
+        """Writes the codes of `X` to a file block by block: what `transform` gives, of data and codes of any size.
+
+        Parameters
+        ----------
+        path : file that ends in .npy, or in .parquet, whose columns then have the names of `get_feature_names_out`. It is there
+            as a whole or not at all.
+        X, condition : as for `transform`
+        overwrite : bool, default False; whether a file that is there is replaced
+
+        >>> model.encode_to(folder / "codes.npy", X)
+        >>> bool((np.load(folder / "codes.npy") == model.transform(X)).all())
+        True
+        """
+        from .codes import write_codes
+
+        write_codes(self, Path(path), X, condition, overwrite)
 
     def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
@@ -537,6 +643,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         from .saving import save
 
         save(self, path, overwrite)
+
+    def _refuse_uneven_codes(self) -> None:
+        if None in self.code_shape_:
+            raise ValueError(
+                f"This model's codes have shape {self.code_shape_} and differ in size as the samples do, so they fill no table. "
+                "Use encode(X), which gives a list, or fit with n_components=32, say."
+            )
 
     def _need(self, half: str) -> None:
         """Refuses what a model that was loaded in part cannot do."""
@@ -735,8 +848,3 @@ def chosen_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
         raise ValueError(f"device={device!r} is not there ({first}). Choose 'cpu', 'cuda', 'mps' or 'auto'.") from error
-
-
-def precision_of(values) -> torch.dtype:
-    """That of the data: float64 for float64, else float32."""
-    return torch.float64 if str(getattr(values, "dtype", "")).endswith("float64") else torch.float32

@@ -96,6 +96,7 @@ def fit(
     validation: Annotated[str | None, Parameter(help="Data to validate on, or a share of DATA such as 0.1.")] = None,
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str | None = None,
+    memory_limit: Annotated[str | None, Parameter(help="Bytes that training data may take, such as 1GB.")] = None,
     seed: int = 0,
     reading: Reading | None = None,
     force: Force = False,
@@ -112,7 +113,8 @@ def fit(
     }  # fmt: skip
     settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
-    X, _, model.kind = opened(data, model.kind, reading)
+    limited(model, memory_limit)
+    X, _, model.kind = opened(data, model.kind, reading, memory_limit)
     note(read_as(data, X, model.kind))
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
@@ -132,15 +134,16 @@ def fit(
 
 @app.command
 def encode(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
-    """Write the codes of DATA as a .npy array (n, numbers in the code).
+    """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
 
     As .csv or .parquet, codes have named columns, and those of interactions the users beside them.
     """
     target = free_file(output, (".npy", ".csv", ".parquet"), force)
     fitted = loaded(model)
     X, _ = opened_for(fitted, data, reading)
-    if target.suffix.lower() == ".npy":
-        return write_array(target, fitted.transform(X, told_to(fitted, data)))
+    named = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
+    if target.suffix.lower() != ".csv" and not named:
+        return fitted.encode_to(target, X, told_to(fitted, data), overwrite=force)
     from .data.frames import write_frame
     from .files import file_aside
 
@@ -148,6 +151,26 @@ def encode(model: Path, data: Data, *, output: Out, reading: Reading | None = No
     with file_aside(target) as file:
         write_frame(file, codes if codes.index.name is None else codes.reset_index(), target.suffix.lower())
     return None
+
+
+@app.command
+def convert(
+    data: Annotated[str, Parameter(help="A .parquet file of numbers, or a folder of such files.")],
+    *,
+    output: Out,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Write the numbers of a Parquet data set as one .npy array, once, which training then reads several times as fast."""
+    import time
+
+    from .data import to_blocks
+
+    target = free_file(output, (".npy",), force)
+    began = time.perf_counter()
+    count, columns = to_blocks(data, target, overwrite=force)
+    result = {"output": str(target), "samples": count, "columns": columns, "seconds": time.perf_counter() - began}
+    tell(result, as_json, lambda: f"{target}: {count:,} samples of {columns} numbers, {result['seconds']:.1f} s")
 
 
 @app.command
@@ -159,15 +182,16 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode a .npy array of codes into a .npy array or, for images, into a folder of .png pictures."""
+    """Decode codes, .npy or .parquet, into a .npy array, a table or, for images, a folder of .png pictures."""
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
-    from .data import read_npy
+    from .data import read_path
 
-    if not codes.is_file():
-        raise FileNotFoundError(f"{codes} does not exist. Give the .npy file that 'isthmus encode' wrote.")
-    write_result(target, fitted.inverse_transform(read_npy(codes), label_of(fitted, condition)), None, fitted, force)
+    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".parquet"):
+        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy or .parquet file that 'isthmus encode' wrote.")
+    found = read_path(codes)[0]
+    write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), None, fitted, force)
 
 
 @app.command
@@ -418,6 +442,15 @@ class EndingEarly:
         signal.signal(signal.SIGINT, self.before)
 
 
+def limited(model, memory_limit: str | None) -> None:
+    """Sets the bound on memory, where one was given."""
+    from . import Training
+
+    if memory_limit is not None:
+        model.training = (model.training or Training()).set_params(memory_limit=memory_limit)
+        model.training.check_ranges()
+
+
 def options_of(reading: Reading | None) -> dict:
     """What the flags say of how files are read."""
     return {name: value for name, value in asdict(reading or Reading()).items() if value}
@@ -428,15 +461,17 @@ def opened_for(model, data: str, reading: Reading | None = None):
     return opened(data, model.schema_.kind, Reading(**model.schema_.reading | options_of(reading)))[:2]
 
 
-def opened(data: str, kind: str, reading: Reading | None = None):
+def opened(data: str, kind: str, reading: Reading | None = None, memory_limit: str | None = None):
     """The data at a path or under a name, the names of its pictures, and its kind."""
     from . import datasets
     from .data import read_path
+    from .data.memory import in_bytes
 
     if datasets.is_name(data):
         X, names, kind = datasets.load(data)[0], None, "images" if kind == "auto" else kind
     else:
-        X, names = read_path(data, kind, **options_of(reading))
+        limit = None if memory_limit is None else in_bytes(memory_limit)
+        X, names = read_path(data, kind, limit, **options_of(reading))
     return flat(X) if kind == "vectors" and len(getattr(X, "shape", ())) > 2 and len(X) else X, names, kind
 
 

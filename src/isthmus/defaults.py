@@ -13,6 +13,7 @@ HELD_OUT = 0.1  # the share of the samples to validate on, where a patience need
 CORRUPTION_OF_TABLES = Mask(0.25)
 CORRUPTION_OF_INTERACTIONS = Mask(0.5)
 LEARNING_RATES = {"muon": 4e-2, "adam": 1e-3}  # by optimiser
+STEADY_RATES = {"muon": 1e-2, "adam": 1e-3}  # of `partial_fit`, where it does not fall
 
 
 def device() -> torch.device:

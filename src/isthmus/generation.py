@@ -8,12 +8,14 @@ import torch
 from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
+from .data.lazy import Lazy
 from .data.schema import Ready
 from .network import in_blocks, refuse_misplaced
 from .parts import PRIORS, Normal, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
 
+_MOST_CODES = 2**16  # of a stream, that a prior is fitted to after training
 RANGES = {
     "n": whole("[1, inf)"),
     "n_draws": whole("[1, inf)"),
@@ -108,6 +110,8 @@ def fit_own_prior(model, samples) -> None:
     """Fits the prior that the model was given, to the codes of what it was trained on."""
     prior = model.network_.prior
     if not prior.trained:
+        if isinstance(samples.source.values, Lazy):  # all codes may take more memory than there is
+            samples = samples.subset(samples.source.spread(_MOST_CODES))
         prior.fit(codes_for(prior, model, samples.source, *([] if samples.condition is None else [samples.condition])))
 
 
@@ -115,8 +119,7 @@ def code_spread(model, samples) -> Tensor | None:
     """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it or sizes vary."""
     if None in model.code_shape_ or getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
         return None
-    count = len(samples.source)
-    some = samples.subset(torch.linspace(0, count - 1, min(count, 1024)).round().long())
+    some = samples.subset(samples.source.spread(1024))
     told = [] if some.condition is None else [some.condition]
     return in_blocks(model._code, model.block_, some.source, *told).std(0, correction=0)
 

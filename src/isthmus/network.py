@@ -1,6 +1,7 @@
 """The one network: inlet, corruption, architecture, bottleneck and loss, put together from built parts."""
 
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -386,17 +387,27 @@ def in_blocks(function, size: int, *rows) -> Any:
     if groups is not None:
         return in_groups(function, size, groups, *rows)
     result: Any = torch.empty(0)
-    for start in range(0, count, size):
-        stop = min(start + size, count)
-        part = function(*(padded(r.block(start, stop), size) for r in rows))[: stop - start]
+    start = 0
+    for part in each_block(function, size, *rows):
         if isinstance(part, list):
             result = [] if start == 0 else result
             result += [each.cpu() for each in part]
+            start = len(result)
             continue
         if start == 0:
             result = torch.empty((count, *part.shape[1:]), dtype=part.dtype)
-        result[start:stop] = part
+        result[start : start + len(part)] = part
+        start += len(part)
     return result
+
+
+@torch.no_grad()
+def each_block(function, size: int, *rows) -> Iterator[Any]:
+    """`function` of one full block after another; of the last, what is there."""
+    count = len(rows[0])
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        yield function(*(padded(r.block(start, stop), size) for r in rows))[: stop - start]
 
 
 def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:

@@ -1,12 +1,13 @@
 """The one training loop, for every kind of data and every variant."""
 
+import copy
 import math
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import defaults
+from .data.memory import in_bytes, is_bytes
 from .data.schema import Ready, Rows
+from .data.stream import within
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Parameters, Step, is_auto
 from .parts.random import Random, key_of
-from .parts.ranges import number, one_of, pair
+from .parts.ranges import Range, number, one_of, pair
 
 
 class Training(Parameters):
@@ -40,6 +43,11 @@ class Training(Parameters):
     weight_decay : "auto" or float, default "auto"
         Decoupled: every step shrinks the weights by learning_rate * weight_decay. "auto" is 300 / n_samples within [0.1, 1]
         for Muon and nothing for Adam.
+    memory_limit : "auto", int or str, default "auto"
+        Bytes that training data may take beyond what is in memory already, such as 10**9, "1GB" or "512 MiB"; "auto" is half
+        of what is free. Data beyond that are read in shuffled blocks, a window of up to a quarter of the limit, and no more
+        than 256 MiB, at a time. Parts that look at the data before training, and priors that are fitted to its codes, then see
+        evenly spread samples. To repeat a run on another machine, give a number.
     """
 
     ranges = {
@@ -49,19 +57,39 @@ class Training(Parameters):
         "momentum": number("[0, 1)"),
         "betas": pair("[0, 1)"),
         "weight_decay": number("[0, inf)").also("auto"),
+        "memory_limit": Range(is_bytes, ": bytes, or a text such as '1GB', are expected, or 'auto'."),
     }
 
-    def __init__(self, optimizer="muon", schedule="linear", warmup=0.0, momentum=0.9, betas=(0.9, 0.99), weight_decay="auto"):
+    def __init__(
+        self,
+        optimizer="muon",
+        schedule="linear",
+        warmup=0.0,
+        momentum=0.9,
+        betas=(0.9, 0.99),
+        weight_decay="auto",
+        memory_limit="auto",
+    ):
         self.optimizer = optimizer
         self.schedule = schedule
         self.warmup = warmup
         self.momentum = momentum
         self.betas = betas
         self.weight_decay = weight_decay
+        self.memory_limit = memory_limit
+
+    def room(self, device="cpu") -> int:
+        """`memory_limit` in bytes."""
+        return in_bytes(self.memory_limit, device)
 
     @property
     def default_rate(self) -> float:
         return defaults.LEARNING_RATES[self.optimizer]
+
+    @property
+    def steady_rate(self) -> float:
+        """The default where the rate does not fall, as in `partial_fit`."""
+        return defaults.STEADY_RATES[self.optimizer]
 
     def build_optimizer(self, parameters, learning_rate: float, weight: float):
         """The optimiser of `parameters`, for a run on samples that count `weight` in all."""
@@ -123,12 +151,16 @@ class Samples:
         condition = None if self.condition is None else self.condition.subset(index)
         return Samples(source, target, None if self.sample_weight is None else self.sample_weight[index], condition)
 
-    def resident(self) -> "Samples":
-        """All of it on the device, ready to be taken by index."""
-        source = self.source.resident()
-        target = source if self.target is self.source else self.target.resident()
+    def ready(self, limit: int) -> "Samples":
+        """To be taken by index: on the device what fits into `limit` bytes, the rest read a window at a time."""
+        source, target = within(limit, self.source, self.target)
         weight = None if self.sample_weight is None else self.sample_weight.to(source.device, source.dtype)
-        return Samples(source, target, weight, self.condition, self.validation and self.validation.resident())
+        return Samples(source, target, weight, self.condition, self.validation and self.validation.kept(limit // 4))
+
+    def kept(self, limit: int) -> "Samples":
+        """To be read from front to back: on the device what fits into `limit` bytes."""
+        fits = sum(rows.resident_bytes for rows in {id(rows): rows for rows in (self.source, self.target)}.values()) <= limit
+        return self.ready(limit) if fits else self
 
     @property
     def rows(self) -> list:
@@ -150,16 +182,17 @@ class Run:
     block: int  # rows of the fixed blocks that validation data runs in
     callbacks: tuple = ()
     verbose: int = 0
+    before: int = 0  # epochs that lie behind the network already
 
 
-def train(network: Network, run: Run) -> list[dict]:
+def train(network: Network, run: Run, players: "list[Player] | None" = None) -> list[dict]:
     """Trains `network` in place and returns the history, a dict an epoch; the weights of the best epoch stay."""
-    players = players_of(network, run)
+    players = players or players_of(network, run)
     steps = run.max_epochs * run.samples.source.steps(run.batch_size)
     step, history, best = 0, [], Best(network, run.patience)
     network.train()
     with Progress(run) as progress, flushed_denormals(), own_randomness(run.seed):
-        for epoch in range(1, run.max_epochs + 1):
+        for epoch in range(run.before + 1, run.before + run.max_epochs + 1):
             began = time.perf_counter()
             sums = Sums()
             for index in shuffled(run, epoch):
@@ -190,6 +223,24 @@ class Player:
     optimizer: Adam | Muon
     learning_rate: float
     terms: Callable[[Step], dict[str, Tensor]]
+
+
+@dataclass
+class Course:
+    """What `partial_fit` keeps from call to call: the run of the first one, without its samples, and the optimisers."""
+
+    run: Run
+    players: list[Player]
+
+    @classmethod
+    def of(cls, network: Network, run: Run) -> "Course":
+        training = copy.copy(run.training).set_params(schedule="constant", warmup=0.0)
+        run = replace(run, max_epochs=1, patience=None, training=training)
+        return cls(replace(run, samples=None), players_of(network, run))  # type: ignore[arg-type]
+
+    def passed(self, network: Network, samples: Samples, before: int) -> list[dict]:
+        """One pass over the samples, after so many epochs."""
+        return train(network, replace(self.run, samples=samples, before=before), self.players)
 
 
 def players_of(network: Network, run: Run) -> list[Player]:

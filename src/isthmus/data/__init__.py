@@ -8,13 +8,16 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from .csv_files import read_csv, read_parquet
+from .csv_files import read_csv
 from .films import SUFFIXES as FILMS
 from .folders import SUFFIXES, MixedPictures, PictureFolder, has_pictures, read_mixed, read_picture
 from .frames import frame_of, is_complete, layout_of
 from .images import Images
 from .interactions import Interactions
 from .lazy import Lazy
+from .mapped import lazily
+from .memory import in_bytes
+from .parquet import ParquetArray, ParquetTable, read_parquet, to_blocks
 from .schema import Rows, Schema
 from .sequences import Named, Sequences
 from .sequences import read_npz as read_sequences
@@ -30,30 +33,33 @@ KINDS: dict[str, type[Schema]] = {
 }  # fmt: skip
 
 __all__ = [
-    "KINDS", "Clips", "Images", "Interactions", "Mel", "Named", "PictureFolder", "Rows", "Schema", "Sequences", "Sound", "Table",
-    "Vectors", "Video", "Waves", "kind_of", "layout_of", "open_data", "open_video", "read_path", "read_sound", "save_video",
+    "KINDS", "Clips", "Images", "Interactions", "Mel", "Named", "ParquetArray", "ParquetTable", "PictureFolder", "Rows", "Schema",
+    "Sequences", "Sound", "Table", "Vectors", "Video", "Waves", "kind_of", "layout_of", "open_data", "open_video", "read_path",
+    "read_sound", "save_video", "to_blocks",
 ]  # fmt: skip
 
 
-def open_data(X, kind: str = "auto", **reading):
+def open_data(X, kind: str = "auto", limit: int | None = None, **reading):
     """`X` ready to be checked, and the kind it is: a path is read, a kind that is not given is guessed where certain.
 
-    `reading` says how `read_path` reads it.
+    What is mapped and larger than `limit` bytes becomes a lazy array; None: half of the free memory. `reading` says how
+    `read_path` reads it.
     """
     if kind != "auto" and kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known. Choose one of {', '.join(map(repr, KINDS))}, or 'auto'.")
     if isinstance(X, str | Path):
-        X = read_path(X, kind, **reading)[0]
+        X = read_path(X, kind, limit, **reading)[0]
+    X = lazily(X, in_bytes("auto") if limit is None else limit)
     return X, kind_of(X) if kind == "auto" else kind
 
 
 def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
-    if isinstance(X, Lazy) and X.kind:
+    if isinstance(X, Lazy | ParquetTable) and X.kind:
         return X.kind
     if isinstance(X, Waves):
         return "sound"
-    frame = None if isinstance(X, np.ndarray | Tensor) else frame_of(X)
+    frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
     if frame is not None and is_long(frame):
         return "sequences"
     if frame is not None:
@@ -84,14 +90,20 @@ def differ_in_length(X) -> bool:
 
 
 def read_path(
-    path, kind: str = "auto", *, skip_corrupt: bool = False, frames: int | None = None, size: tuple[int, int] | None = None
+    path,
+    kind: str = "auto",
+    limit: int | None = None,
+    *,
+    skip_corrupt: bool = False,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> tuple[Any, list[str] | None]:
     """The data at a path: pictures and sound (with their names), films, arrays, a .csv or .parquet table.
 
-    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each. A folder of pictures is a lazy
-    array (`PictureFolder`), and so are
-    films (`open_video`). `skip_corrupt` leaves out what cannot be read in a folder, with a warning; `frames` and `size`
-    (height, width) are of the windows of a film.
+    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each. A folder of pictures is a lazy array
+    (`PictureFolder`), and so are films (`open_video`). A folder may hold .parquet files instead; what of these is larger than
+    `limit` bytes is a lazy array or table; None: half of the free memory. `skip_corrupt` leaves out what cannot be read in a
+    folder, with a warning; `frames` and `size` (height, width) are of the windows of a film.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -100,6 +112,9 @@ def read_path(
             "sparse matrix or sequences (.npz), a .csv or .parquet table, or the name of a data set: digits, mnist, "
             "fashion-mnist, with :train or :test."
         )
+    if path.suffix.lower() == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None)):
+        whole = kind in ("sequences", "interactions")  # whose samples are spread over rows
+        return read_parquet(path, kind, 2**63 if whole else in_bytes("auto") if limit is None else limit), None
     if path.suffix.lower() == ".wav" or (path.is_dir() and is_sound(path, kind)):
         waves = read_sound(path)
         return waves, waves.names
@@ -117,8 +132,6 @@ def read_path(
         return (read_sequences if kind == "sequences" or (kind == "auto" and not is_sparse(path)) else read_npz)(path), None
     if suffix == ".csv":
         return read_csv(path, as_frame="named" if kind == "sequences" else kind in ("table", "interactions")), None
-    if suffix == ".parquet":
-        return read_parquet(path), None
     raise ValueError(
         f"{path} ends in {suffix!r}. A folder of pictures, films or sound, a picture, .mp4, .wav, .npy, .npz, .csv or .parquet "
         "can be read."

@@ -69,23 +69,20 @@ def framed(path: Path, separator: str, skip: int) -> Any:
     return frame
 
 
-def read_parquet(path: Path) -> Any:
-    """A frame of pandas."""
-    pandas = needed_pandas(path)
-    try:
-        return pandas.read_parquet(path)
-    except ImportError as error:
-        raise ImportError(f"{path} needs pyarrow to be read: pip install 'isthmus[table]'") from error
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is no Parquet file that can be read ({error}). Write it anew.") from error
-
-
 def needed_pandas(path: Path) -> Any:
     try:
         import pandas
     except ImportError as error:
         raise ImportError(f"{path} holds more than numbers, which needs pandas: pip install 'isthmus[table]'") from error
     return pandas
+
+
+def needed_pyarrow(what: str) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError(f"{what} needs pyarrow: pip install 'isthmus[table]'") from error
+    return pyarrow
 
 
 def first_trouble(path: Path, separator: str, skip: int) -> str | None:

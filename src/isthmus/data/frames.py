@@ -119,6 +119,8 @@ def recast(table, columns: list[Cells], library: Any):
 
 def layout_of(X) -> Layout | None:
     """That of a frame; None for anything else, and where columns are numbered rather than named, as those of an array."""
+    if isinstance(getattr(X, "layout", None), Layout):  # a data set in files, which knows it
+        return X.layout
     frame = X if isinstance(X, nw.DataFrame) else frame_of(X)
     if frame is None or not all(isinstance(name, str) for name in frame.columns):
         return None

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from ..records import Data
 from .lazy import Lazy, taken
+from .mapped import edges_of
 
 SCALINGS = ("auto", "none", "standard", "minmax")
 _CHUNK = 2**19  # values read at once when statistics are taken, so that float64 copies stay in the cache
-_LOOKED = 2**24  # values looked at at once, which sparse rows are made dense for
+_LOOKED = 2**22  # values looked at at once, which sparse rows are made dense for
+_RUNS = 32  # that samples are spread over where single ones are dear to read
 
 
 class Schema:
@@ -259,7 +261,7 @@ class Rows:
 
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
-        if sparse.issparse(self.values) or (isinstance(self.values, Lazy) and not self.values.fits):
+        if sparse.issparse(self.values):
             return self
         if self.ready:
             return Rows(self.schema, tensor_of(self.values).to(self.device, self.dtype), self.dtype, self.device, ready=True)
@@ -274,6 +276,8 @@ class Rows:
 
     def take(self, index: Tensor) -> Data:
         """The samples at `index`, (len(index), *shape)."""
+        if isinstance(self.values, Lazy):
+            return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         if sparse.issparse(self.values):
             return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
         if isinstance(self.values, Lazy):
@@ -306,10 +310,45 @@ class Rows:
             pass
         return self
 
-    def looks(self):
+    def looks(self) -> Iterable[Data]:
         """All samples, a few at a time."""
         count = max(1, min(8192, _LOOKED // max(1, math.prod(self.schema.shape))))
         return (self.block(start, start + count) for start in range(0, len(self), count))
+
+    @property
+    def resident_bytes(self) -> int:
+        """What `resident` takes beyond what is in memory already."""
+        if sparse.issparse(self.values):
+            return 0
+        kept = str(self.values.dtype).endswith("uint8") and not self.ready
+        wanted = torch.uint8 if kept else self.dtype
+        if is_in_memory(self.values) and self.device_is_cpu and (kept or self.ready or self.schema.is_identity):
+            same = str(self.values.dtype).removeprefix("torch.") == str(wanted).removeprefix("torch.")
+            return 0 if same else self.values.shape[0] * math.prod(self.values.shape[1:]) * wanted.itemsize
+        return self.values.shape[0] * math.prod(self.values.shape[1:]) * wanted.itemsize
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether they can be read a window at a time; sparse rows, and those that differ in size, are not."""
+        return type(self) is Rows and not sparse.issparse(self.values)
+
+    @property
+    def device_is_cpu(self) -> bool:
+        return torch.device(self.device).type == "cpu"
+
+    def glance(self) -> Data:
+        """What parts look at before training: all samples; of those that are read a window at a time, some."""
+        return self.take(torch.arange(len(self)))
+
+    def spread(self, most: int) -> Tensor:
+        """Places of up to `most` samples, evenly spread; in a few runs where a file is read in blocks of its own."""
+        count = min(len(self), most)
+        edges = edges_of(self.values) if isinstance(self.values, Lazy) else None
+        if edges is None or count == len(self):
+            return torch.linspace(0, len(self) - 1, count).round().long()
+        starts = np.unique(edges[np.linspace(0, len(edges) - 2, _RUNS).astype(int)])
+        each = -(-count // len(starts))
+        return torch.cat([torch.arange(start, min(start + each, len(self))) for start in starts.tolist()])[:count].unique()
 
     def subset(self, index: Tensor) -> "Rows":
         return Rows(self.schema, taken(self.values, index.cpu().numpy()), self.dtype, self.device, self.ready)
@@ -332,6 +371,13 @@ def given_back(result: Tensor, like):
     return result.to(like.device) if isinstance(like, Tensor) else result.detach().cpu().numpy()
 
 
+def is_in_memory(values) -> bool:
+    """Whether an array lies in memory and can be handed to torch as it is."""
+    if isinstance(values, Tensor):
+        return values.device.type == "cpu"
+    return isinstance(values, np.ndarray) and not isinstance(values, np.memmap) and values.flags.writeable
+
+
 def tensor_of(values) -> Tensor:
     """An array as a tensor without a copy where that is safe (torch must not be handed memory it may not write)."""
     if isinstance(values, Tensor):
@@ -340,6 +386,11 @@ def tensor_of(values) -> Tensor:
     if not values.flags.writeable or any(step < 0 for step in values.strides) or not values.dtype.isnative:
         values = np.array(values, dtype=values.dtype.newbyteorder("="))
     return torch.from_numpy(values)
+
+
+def precision_of(values) -> torch.dtype:
+    """That of the data: float64 for float64, else float32."""
+    return torch.float64 if str(getattr(values, "dtype", "")).endswith("float64") else torch.float32
 
 
 @dataclass

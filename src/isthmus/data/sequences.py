@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..records import Data
 from .frames import frame_of, write_frame
+from .lazy import Lazy
 from .ragged import Pieces, Ragged, bucket
 from .schema import Rows, Schema, Statistics, center_and_scale, chosen_scaling, given_back, statistics, tensor_of
 from .series import form_of, restored
@@ -64,25 +65,38 @@ class Sequences(Schema):
             return X
         if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):
             return refuse_infinite(pieces_of(X, getattr(X, "names", None)))
-        frame = None if isinstance(X, Tensor | np.ndarray) else frame_of(X)
+        frame = None if isinstance(X, Tensor | np.ndarray | Lazy) else frame_of(X)
         if frame is not None:
             form = form_of(frame)
             samples, names = form.samples(frame)
             return refuse_infinite(pieces_of(samples, names, form))
-        X = X.detach() if isinstance(X, Tensor) else np.asarray(X)
+        X = X.detach() if isinstance(X, Tensor) else X if isinstance(X, Lazy) else np.asarray(X)
         if X.ndim not in (2, 3) or 0 in X.shape:
             raise ValueError(
                 "Sequences come as (n, steps) or (n, steps, channels), one or more of each, or as a list of arrays (steps[, "
                 f"channels]); got shape {tuple(X.shape)}."
             )
-        return refuse_infinite(numeric(X))
+        return numeric(X) if isinstance(X, Lazy) else refuse_infinite(numeric(X))
 
     @classmethod
     def learn(cls, X, scaling="auto", weight=None):
         """Of every channel, over all steps of all sequences."""
+        if isinstance(X, Lazy):
+            return cls._learn_lazily(X, scaling, weight)
         steps = flat(X).cpu().numpy()
         counts = X.sizes[:, 0].numpy() if isinstance(X, Pieces) else np.full(X.shape[0], X.shape[1])
         found = known_statistics(steps, None if weight is None else np.repeat(weight, counts))
+        schema = cls.from_statistics(X, scaling, found)
+        schema.statistics = found
+        return schema
+
+    @classmethod
+    def _learn_lazily(cls, X: Lazy, scaling, weight) -> "Sequences":
+        """The same from the statistics of every step, since the steps cannot be laid below one another without reading all."""
+        each = statistics(X, weight)
+        mean, low, high = each.mean.mean(0), each.low.amin(0), each.high.amax(0)
+        std = (each.std.square() + (each.mean - mean).square()).mean(0).sqrt()
+        found = Statistics(*(x.reshape(-1) for x in (mean, std, low, high)))
         schema = cls.from_statistics(X, scaling, found)
         schema.statistics = found
         return schema

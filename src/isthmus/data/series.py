@@ -9,8 +9,8 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from .columns import is_empty, numbers_of, seconds_of
 from .frames import Cells, Layout, frame_of, imported
-from .table import is_empty, numbers_of, seconds_of
 
 IDS = ("unique_id", "id", "series", "sequence")  # names, in any case, that tell which sequence a row belongs to
 STEPS = ("ds", "step", "time", "date", "timestamp")  # and where in it

@@ -1,24 +1,23 @@
 """Tables: frames of numbers, booleans, categories and dates, with cells that may be missing; a sample is a row."""
 
 import math
-import warnings
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ..records import Data
+from .columns import Column, Gathering, is_empty, role_of, said_of
 from .frames import Layout, frame_of, layout_of, write_frame
+from .lazy import Lazy
+from .parquet import Grouped, ParquetTable, release
 from .schema import Rows, Schema
 
-MOST_CATEGORIES = 1000  # of one column; more of them name things, one by one, which no other column can tell
-SKEWED = 3.0  # skewness beyond which the tails of a column are drawn in
-_DAY = 86400.0  # seconds
-_CYCLES = {"year": 365.2425 * _DAY, "week": 7 * _DAY, "day": _DAY}
+_PART = 2**20  # cells of a lazy array that are read at once
 
 
 class Array:
@@ -32,86 +31,49 @@ class Array:
         return self.values[:, self.columns.index(key)] if isinstance(key, str) else Array(self.values[key])
 
 
-@dataclass
-class Column:
-    """What one column holds, and how its cells become numbers and cells again.
+class LazyArray:
+    """A lazy array of numbers, (rows, columns), that is read as a table is, some rows at a time."""
 
-    role : "number", "boolean", "category" or "date";   values : the categories, in order
-    center, scale : of what is encoded, (x - center) / scale;   middle, tails : of asinh((x - middle) / tails), which draws in
-    the tails of a skewed column; none where tails is 0;   cycles : of a date;   step : seconds that a date is rounded to
-    """
+    layout = None
 
-    name: str
-    role: str
-    values: list = field(default_factory=list)
-    center: float = 0.0
-    scale: float = 1.0
-    middle: float = 0.0
-    tails: float = 0.0
-    cycles: list[str] = field(default_factory=list)
-    step: float = 1.0
+    def __init__(self, values: Lazy):
+        self.values, self.shape = values, values.shape
+        self.columns = [f"x{place}" for place in range(values.shape[1])]
+        self.edges = np.append(np.arange(0, len(values), max(1, _PART // max(1, values.shape[1]))), len(values))
 
-    @classmethod
-    def learn(cls, name: str, series, weight) -> "Column":
-        role = role_of(name, series)
-        if role in ("boolean", "category"):
-            return cls(name, role, [False, True] if role == "boolean" else categories_of(name, series))
-        values = readable(name, seconds_of(series) if role == "date" else numbers_of(series))
-        there = ~np.isnan(values)
-        if not there.any():
-            raise ValueError(f"Column {name!r} holds nothing: all {len(values)} cells are missing. Leave it out.")
-        known, counts = values[there], None if weight is None else weight[there]
-        column = cls(name, role)
-        if role == "date":
-            column.step = _DAY if (known % _DAY == 0).all() else 1.0
-            column.cycles = [c for c, length in _CYCLES.items() if np.ptp(known) > length and column.step < length]
-        elif np.ptp(known) and abs(stats.skew(known)) > SKEWED:
-            column.middle, column.tails = mean_and_std(known, counts)
-        column.center, column.scale = mean_and_std(column.bent(known), counts)
-        return column
+    def part(self, place: int) -> Array:
+        return Array(numeric(self.values[int(self.edges[place]) : int(self.edges[place + 1])]))
 
-    @property
-    def widths(self) -> list[int]:
-        """Of each number that a cell becomes: 0, or how many categories it is one of."""
-        return [len(self.values)] if self.values else [0] * (1 + 2 * len(self.cycles))
+    def whole(self) -> Array:
+        return Array(numeric(self.values[:]))
 
-    def encode(self, series) -> np.ndarray:
-        """(n, len(widths)) float32, NaN where a cell is missing."""
-        if self.values:
-            return self.places(series)[:, None]
-        values = readable(self.name, seconds_of(series) if self.role == "date" else numbers_of(series))
-        around = [turn(2 * math.pi * values / _CYCLES[cycle]) for cycle in self.cycles for turn in (np.sin, np.cos)]
-        return np.stack([(self.bent(values) - self.center) / self.scale, *around], 1).astype(np.float32)
 
-    def bent(self, values: np.ndarray) -> np.ndarray:
-        return np.arcsinh((values - self.middle) / self.tails) if self.tails else values
+LazyTable = ParquetTable | LazyArray
 
-    def places(self, series) -> np.ndarray:
-        """(n,) the place of every cell's category. One that was never seen is read as missing, and a warning says so."""
-        if self.role == "boolean":
-            return series.cast(nw.Float64).to_numpy().astype(np.float32)
-        known = {str(value): place for place, value in enumerate(self.values)}
-        texts = series.cast(nw.String)
-        places = texts.replace_strict(list(known), list(known.values()), default=-1, return_dtype=nw.Int64).to_numpy()
-        places = np.where(series.is_null().to_numpy(), np.nan, places).astype(np.float32)
-        strange = np.flatnonzero(places == -1)
-        if len(strange):
-            warnings.warn(
-                f"Column {self.name!r} holds {texts[int(strange[0])]!r} in row {strange[0]}, which was not there in fit; such "
-                f"cells ({len(strange)}) are read as missing. Known: {', '.join(list(known)[:10])}.",
-                UserWarning,
-                stacklevel=2,
-            )
-            places[strange] = np.nan
-        return places
 
-    def decode(self, encoded: np.ndarray) -> Any:
-        """Cells from (n, len(widths)) numbers."""
-        if self.values:
-            return [self.values[int(place)] for place in encoded[:, 0]]
-        values = encoded[:, 0].astype(np.float64) * self.scale + self.center
-        values = np.sinh(values) * self.tails + self.middle if self.tails else values
-        return values if self.role == "number" else np.round(values / self.step) * self.step
+class EncodedArray(Lazy):
+    """The rows of a lazy array as the schema of a table encodes them."""
+
+    def __init__(self, values: Lazy, schema: "Table"):
+        self.values, self.schema = values, schema
+        self.shape, self.dtype = (len(values), len(schema.columns)), np.dtype(np.float32)
+
+    def read(self, places):
+        return self.schema.encode(Array(numeric(self.values.read(places))))
+
+
+class EncodedGroups(Grouped):
+    """The rows of a Parquet data set as the schema of a table encodes them."""
+
+    def __init__(self, table: ParquetTable, schema: "Table"):
+        super().__init__(table.edges)
+        self.table, self.schema = table, schema
+        self.shape, self.dtype = (table.shape[0], len(schema.columns)), np.dtype(np.float32)
+
+    def converted(self, place):
+        encoded = self.schema.encode(self.table.part(place))
+        release()
+        return encoded
 
 
 class Table(Schema):
@@ -125,6 +87,7 @@ class Table(Schema):
     endings = (".csv", ".parquet")
     columns: tuple[int, ...]
     shares: Tensor | None = None  # of every category and 0 for numbers, while a model is fitted
+    encoded: Any = None  # the table that was learnt from, and its cells as numbers, until they are asked for
 
     def __init__(self, shape, dtype, center=0.0, scale=1.0, constant=math.nan, cells=(), layout=None):
         super().__init__(shape, dtype, center, scale, constant)
@@ -137,8 +100,10 @@ class Table(Schema):
     @classmethod
     def check(cls, X):
         """A frame as narwhals sees it, or an array of numbers."""
-        if isinstance(X, nw.DataFrame | Array):
+        if isinstance(X, nw.DataFrame | Array | LazyTable):
             return X
+        if isinstance(X, Lazy) and X.ndim == 2 and X.dtype.kind in "fiub":
+            return LazyArray(X)
         frame: Any = frame_of(X)
         if frame is None:
             frame = Array(numeric(X))
@@ -153,15 +118,38 @@ class Table(Schema):
     def learn(cls, X, scaling="auto", weight=None):
         if scaling not in ("auto", "standard"):
             raise ValueError(f"scale={scaling!r}: the columns of a table are standardised. Use scale='auto'.")
+        if isinstance(X, LazyTable):
+            return cls._learn_lazily(X, weight)
         cells = [Column.learn(name, X[name], weight) for name in X.columns]
-        schema = cls(
-            [sum(len(cell.widths) for cell in cells)],
-            "float32",
-            cells=cells,
-            layout=None if isinstance(X, Array) else layout_of(X),
-        )
-        schema.shares = expected(schema.encode(X), schema.columns, weight)
+        schema = cls._of(cells, None if isinstance(X, Array) else layout_of(X))
+        encoded = schema.encode(X)
+        schema.encoded = (X, encoded)
+        schema.shares = shares_of(counts_of(encoded, schema.columns, weight))
         return schema
+
+    @classmethod
+    def _learn_lazily(cls, X: LazyTable, weight) -> "Table":
+        """In two passes: what the columns hold, then the scale of those that are drawn in, and the shares of categories."""
+        gathered = [Gathering(name) for name in X.columns]
+        for rows, part in parts_of(X):
+            for one in gathered:
+                one.see(part[one.name], None if weight is None else weight[rows])
+        for one in gathered:
+            one.seen()
+        schema = cls._of([one.column for one in gathered], X.layout)
+        counts: list[np.ndarray] = []
+        for rows, part in parts_of(X):
+            known = None if weight is None else weight[rows]
+            for one in gathered:
+                one.look_again(part[one.name], known)
+            more = counts_of(schema.encode(part), schema.columns, known)
+            counts = [a + b for a, b in zip(counts, more, strict=True)] if counts else more
+        schema.shares = shares_of(counts)
+        return schema
+
+    @classmethod
+    def _of(cls, cells: list[Column], layout: Layout | None) -> "Table":
+        return cls([sum(len(cell.widths) for cell in cells)], "float32", cells=cells, layout=layout)
 
     def check_shape(self, X) -> None:
         names, known = list(X.columns), [cell.name for cell in self.cells]
@@ -174,7 +162,10 @@ class Table(Schema):
         raise ValueError(f"The table {' and '.join(said)}; the model was fitted to {shown(known)}.")
 
     def rows(self, X) -> Rows:
-        return Rows(self, self.encode(X), ready=True)
+        if isinstance(X, LazyTable):
+            return Rows(self, EncodedArray(X.values, self) if isinstance(X, LazyArray) else EncodedGroups(X, self), ready=True)
+        (first, encoded), self.encoded = self.encoded or (None, None), None
+        return Rows(self, encoded if first is X else self.encode(X), ready=True)
 
     def encode(self, X) -> np.ndarray:
         """(n, *shape) float32, NaN where a cell is missing."""
@@ -253,6 +244,7 @@ class Table(Schema):
     def fill(self, X, rebuilt) -> Any:
         """`X` with its missing cells, and no others, taken from `rebuilt`."""
         X = self.check(X)
+        X = X.whole() if isinstance(X, LazyTable) else X
         if isinstance(X, Array):
             return np.where(np.isnan(X.values), rebuilt, X.values)
         rebuilt, filled = frame_of(rebuilt), []
@@ -278,86 +270,25 @@ class Table(Schema):
 # --------------------------------------------------------------------------------------------------- helpers
 
 
-def role_of(name: str, series: Any) -> str:
-    """What the cells of a column are; types that are neither are refused by name."""
-    if isinstance(series, np.ndarray) or series.dtype.is_numeric():
-        return "number"
-    dtype = series.dtype
-    if dtype == nw.Boolean:
-        return "boolean"
-    if isinstance(dtype, nw.Datetime | nw.Date):
-        return "date"
-    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
-        return "category"
-    raise ValueError(
-        f"Column {name!r} holds {said_of(series)}. Numbers, booleans, texts, categories and dates can be read: convert it, or "
-        "leave it out."
-    )
+def parts_of(X: LazyTable) -> Iterator[tuple[slice, Any]]:
+    """A lazy table part by part, and which rows each holds."""
+    for place in range(len(X.edges) - 1):
+        yield slice(int(X.edges[place]), int(X.edges[place + 1])), X.part(place)
 
 
-def said_of(series) -> str:
-    return f"cells of type {'number' if isinstance(series, np.ndarray) else series.dtype}"
-
-
-def is_empty(series) -> bool:
-    """Whether all cells are missing, which may change the type that a library gives the column."""
-    return not isinstance(series, np.ndarray) and bool(series.is_null().all())
-
-
-def categories_of(name: str, series: nw.Series) -> list:
-    """The categories of a column: those of its type, in their order, or those that are there, sorted."""
-    native = nw.to_native(series)
-    declared = getattr(getattr(native, "dtype", None), "categories", None)
-    if isinstance(series.dtype, nw.Enum) and declared is None:
-        declared = series.dtype.categories
-    values = list(declared) if declared is not None else sorted(series.drop_nulls().unique().to_list())
-    values = [value.item() if isinstance(value, np.generic) else value for value in values]
-    if not values:
-        raise ValueError(f"Column {name!r} holds nothing: all {len(series)} cells are missing. Leave it out.")
-    if len(values) > MOST_CATEGORIES:
-        raise ValueError(
-            f"Column {name!r} holds {len(values)} different texts, more than {MOST_CATEGORIES}: names rather than categories. "
-            "Leave it out, or group its values."
-        )
-    if len({str(value) for value in values}) < len(values):
-        raise ValueError(f"Column {name!r} has categories that read alike, such as 1 and '1'. Make them of one type.")
-    return values
-
-
-def numbers_of(series) -> np.ndarray:
-    """(n,) float64, NaN where a cell is missing."""
-    return series.astype(np.float64) if isinstance(series, np.ndarray) else series.cast(nw.Float64).to_numpy().astype(np.float64)
-
-
-def seconds_of(series: nw.Series) -> np.ndarray:
-    """(n,) seconds since 1970, NaN where a date is missing."""
-    return series.cast(nw.Datetime("us", getattr(series.dtype, "time_zone", None))).dt.timestamp("us").to_numpy() / 1e6
-
-
-def readable(name: str, values: np.ndarray) -> np.ndarray:
-    infinite = np.isinf(values)
-    if infinite.any():
-        raise ValueError(f"Column {name!r} is infinite in row {infinite.argmax()}. Give a number, or leave the cell missing.")
-    return values
-
-
-def mean_and_std(values: np.ndarray, weight) -> tuple[float, float]:
-    """Of numbers that count by weight; the standard deviation is 1 where nothing varies."""
-    mean = float(np.average(values, weights=weight))
-    std = math.sqrt(np.average(np.square(values - mean), weights=weight))
-    return mean, std or 1.0
-
-
-def expected(encoded: np.ndarray, columns: tuple[int, ...], weight) -> Tensor:
-    """The mean of every output: 0 for numbers, and for categories their shares, with one more of each than was seen."""
-    means = []
+def counts_of(encoded: np.ndarray, columns: tuple[int, ...], weight) -> list[np.ndarray]:
+    """How often every category of every column is there; nothing for numbers."""
+    counts = []
     for place, width in enumerate(columns):
-        if not width:
-            means.append(np.zeros(1))
-            continue
-        there = ~np.isnan(encoded[:, place])
-        counts = np.bincount(encoded[there, place].astype(int), None if weight is None else weight[there], width) + 1
-        means.append(counts / counts.sum())
+        there = ~np.isnan(encoded[:, place]) if width else np.empty(0, bool)
+        known = encoded[: len(there), place][there].astype(int)
+        counts.append(np.bincount(known, None if weight is None or not width else weight[there], width) if width else np.zeros(0))
+    return counts
+
+
+def shares_of(counts: list[np.ndarray]) -> Tensor:
+    """The mean of every output: 0 for numbers, and for categories their shares, with one more of each than was seen."""
+    means = [(count + 1) / (count + 1).sum() if len(count) else np.zeros(1) for count in counts]
     return torch.from_numpy(np.concatenate(means))
 
 

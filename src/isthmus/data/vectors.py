@@ -9,6 +9,8 @@ from sklearn.utils.validation import check_array
 from torch import Tensor
 
 from .frames import Layout, write_frame
+from .lazy import Lazy
+from .mapped import Cast
 from .schema import Schema, center_and_scale, chosen_scaling
 
 
@@ -32,8 +34,12 @@ class Vectors(Schema):
     def check(cls, X):
         if isinstance(X, Tensor):
             return cls._check_tensor(X)
+        if isinstance(X, Lazy):
+            return cls._check_lazy(X)
         if isinstance(X, list | tuple) and not len(X):
             raise ValueError("X is empty: 0 samples. At least one is needed.")
+        if isinstance(X, np.ndarray) and not X.dtype.isnative:
+            X = X.astype(X.dtype.newbyteorder("="))
         kept = [np.float64, np.float32, np.uint8]
         try:
             return check_array(  # values are looked at when they are read
@@ -55,6 +61,14 @@ class Vectors(Schema):
         if X.ndim != 2 or 0 in X.shape:
             raise ValueError(f"Expected a 2-D tensor of (n_samples, n_features) with at least one of each, got {tuple(X.shape)}.")
         return X if X.dtype in (torch.float32, torch.float64, torch.uint8) else X.float()
+
+    @classmethod
+    def _check_lazy(cls, X: Lazy) -> Lazy:
+        if X.ndim != 2 or 0 in X.shape:
+            raise ValueError(f"Vectors come as (n_samples, n_features) with at least one of each; the file holds {X.shape}.")
+        if X.dtype.kind not in "fiub":
+            raise ValueError(f"The file holds cells of type {X.dtype}, but vectors are numbers. Convert them first.")
+        return X if X.dtype in (np.float64, np.float32, np.uint8) else Cast(X, np.float64)
 
     def check_shape(self, X) -> None:
         if X.ndim != 2:

@@ -1,0 +1,71 @@
+"""Codes on their way to a file, block by block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .data.csv_files import needed_pyarrow
+from .data.schema import precision_of
+from .files import file_aside, refuse_existing
+from .network import each_block, in_blocks
+
+_GATHERED = 2**20  # numbers that are written at once
+
+
+def write_codes(model, path: Path, X, condition=None, overwrite: bool = False) -> None:
+    """The codes of `X` as .npy or .parquet; see `Autoencoder.encode_to`."""
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".parquet"):
+        raise ValueError(f"{path} ends in {suffix!r}: codes are written as .npy or .parquet.")
+    refuse_existing(path, overwrite)
+    rows = model._rows(X)
+    model._refuse_uneven_codes()
+    told = model._told(condition, len(rows))
+    dtype = precision_of(rows.values)
+    with file_aside(path) as file, (array_file if suffix == ".npy" else table_file)(file, model, len(rows), dtype) as write:
+        for codes in gathered(model, rows, *told):
+            write(codes.to(dtype).numpy())
+
+
+def gathered(model, *rows) -> Iterator[torch.Tensor]:
+    """Codes (some, n_components), in the order of the samples; those of samples that differ in size all at once."""
+    if rows[0].groups is not None:
+        yield in_blocks(model._code, model.block_, *rows).flatten(1)
+        return
+    size = model.block_
+    buffer = torch.empty(size * max(1, _GATHERED // (size * model.n_components_)), model.n_components_, dtype=model.dtype_)
+    count = 0  # what is kept from block to block lies in one place, or memory would be left in crumbs
+    for codes in each_block(model._code, size, *rows):
+        buffer[count : count + len(codes)] = codes.flatten(1)
+        count += len(codes)
+        if count == len(buffer):
+            yield buffer
+            count = 0
+    if count:
+        yield buffer[:count]
+
+
+@contextmanager
+def array_file(file, model, count: int, dtype: torch.dtype):
+    """Writes codes behind the head of a .npy file."""
+    name = np.dtype(str(dtype).removeprefix("torch."))
+    head = {"descr": np.lib.format.dtype_to_descr(name), "fortran_order": False, "shape": (count, model.n_components_)}
+    np.lib.format.write_array_header_1_0(file, head)
+    yield lambda codes: file.write(np.ascontiguousarray(codes).data)
+
+
+@contextmanager
+def table_file(file, model, count: int, dtype: torch.dtype):
+    """Writes codes as row groups of a Parquet file."""
+    arrow: Any = needed_pyarrow("Codes as .parquet")
+    from pyarrow import parquet
+
+    names = list(model.get_feature_names_out())
+    kind = arrow.float64() if dtype == torch.float64 else arrow.float32()
+    schema = arrow.schema([(name, kind) for name in names])
+    with parquet.ParquetWriter(file, schema) as writer:
+        yield lambda codes: writer.write_table(arrow.table(list(np.ascontiguousarray(codes.T)), schema=schema))

@@ -1,0 +1,253 @@
+"""The columns of tables: what their cells are, and how they become numbers and cells again."""
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from scipy import stats
+
+MOST_CATEGORIES = 1000  # of one column; more of them name things, one by one, which no other column can tell
+SKEWED = 3.0  # skewness beyond which the tails of a column are drawn in
+_DAY = 86400.0  # seconds
+_CYCLES = {"year": 365.2425 * _DAY, "week": 7 * _DAY, "day": _DAY}
+
+
+@dataclass
+class Column:
+    """What one column holds, and how its cells become numbers and cells again.
+
+    role : "number", "boolean", "category" or "date";   values : the categories, in order
+    center, scale : of what is encoded, (x - center) / scale;   middle, tails : of asinh((x - middle) / tails), which draws in
+    the tails of a skewed column; none where tails is 0;   cycles : of a date;   step : seconds that a date is rounded to
+    """
+
+    name: str
+    role: str
+    values: list = field(default_factory=list)
+    center: float = 0.0
+    scale: float = 1.0
+    middle: float = 0.0
+    tails: float = 0.0
+    cycles: list[str] = field(default_factory=list)
+    step: float = 1.0
+
+    @classmethod
+    def learn(cls, name: str, series, weight) -> "Column":
+        role = role_of(name, series)
+        if role in ("boolean", "category"):
+            return cls(name, role, [False, True] if role == "boolean" else categories_of(name, series))
+        values = readable(name, seconds_of(series) if role == "date" else numbers_of(series))
+        there = ~np.isnan(values)
+        if not there.any():
+            raise ValueError(f"Column {name!r} holds nothing: all {len(values)} cells are missing. Leave it out.")
+        known, counts = values[there], None if weight is None else weight[there]
+        column = cls(name, role)
+        if role == "date":
+            column.step = _DAY if (known % _DAY == 0).all() else 1.0
+            column.cycles = [c for c, length in _CYCLES.items() if np.ptp(known) > length and column.step < length]
+        elif np.ptp(known) and abs(stats.skew(known)) > SKEWED:
+            column.middle, column.tails = mean_and_std(known, counts)
+        column.center, column.scale = mean_and_std(column.bent(known), counts)
+        return column
+
+    @property
+    def widths(self) -> list[int]:
+        """Of each number that a cell becomes: 0, or how many categories it is one of."""
+        return [len(self.values)] if self.values else [0] * (1 + 2 * len(self.cycles))
+
+    def encode(self, series) -> np.ndarray:
+        """(n, len(widths)) float32, NaN where a cell is missing."""
+        if self.values:
+            return self.places(series)[:, None]
+        values = readable(self.name, seconds_of(series) if self.role == "date" else numbers_of(series))
+        around = [turn(2 * math.pi * values / _CYCLES[cycle]) for cycle in self.cycles for turn in (np.sin, np.cos)]
+        return np.stack([(self.bent(values) - self.center) / self.scale, *around], 1).astype(np.float32)
+
+    def bent(self, values: np.ndarray) -> np.ndarray:
+        return np.arcsinh((values - self.middle) / self.tails) if self.tails else values
+
+    def places(self, series) -> np.ndarray:
+        """(n,) the place of every cell's category. One that was never seen is read as missing, and a warning says so."""
+        if self.role == "boolean":
+            return series.cast(nw.Float64).to_numpy().astype(np.float32)
+        known = {str(value): place for place, value in enumerate(self.values)}
+        texts = series.cast(nw.String)
+        places = texts.replace_strict(list(known), list(known.values()), default=-1, return_dtype=nw.Int64).to_numpy()
+        places = np.where(series.is_null().to_numpy(), np.nan, places).astype(np.float32)
+        strange = np.flatnonzero(places == -1)
+        if len(strange):
+            warnings.warn(
+                f"Column {self.name!r} holds {texts[int(strange[0])]!r} in row {strange[0]}, which was not there in fit; such "
+                f"cells ({len(strange)}) are read as missing. Known: {', '.join(list(known)[:10])}.",
+                UserWarning,
+                stacklevel=2,
+            )
+            places[strange] = np.nan
+        return places
+
+    def decode(self, encoded: np.ndarray) -> Any:
+        """Cells from (n, len(widths)) numbers."""
+        if self.values:
+            return [self.values[int(place)] for place in encoded[:, 0]]
+        values = encoded[:, 0].astype(np.float64) * self.scale + self.center
+        values = np.sinh(values) * self.tails + self.middle if self.tails else values
+        return values if self.role == "number" else np.round(values / self.step) * self.step
+
+
+class Moments:
+    """Mean and standard deviation of numbers that count by weight, gathered part by part (Chan et al. 1983)."""
+
+    def __init__(self):
+        self.weight = self.mean = self.squares = 0.0
+
+    def add(self, values: np.ndarray, weight: np.ndarray | None) -> None:
+        total = float(len(values) if weight is None else weight.sum())
+        if total <= 0:
+            return
+        mean = float(np.average(values, weights=weight))
+        squares = total * float(np.average(np.square(values - mean), weights=weight))
+        away, self.weight = mean - self.mean, self.weight + total
+        self.squares += squares + away**2 * total * (self.weight - total) / self.weight
+        self.mean += away * total / self.weight
+
+    @property
+    def mean_and_std(self) -> tuple[float, float]:
+        return self.mean, math.sqrt(self.squares / self.weight) or 1.0
+
+
+class Gathering:
+    """Learns a `Column` from the parts of a table that is never in memory as a whole, in two passes: `see`, then `look_again`.
+
+    Whether the tails of a column are drawn in is decided by the first part that holds anything.
+    """
+
+    def __init__(self, name: str):
+        self.name, self.role = name, ""
+        self.values: set = set()
+        self.raw, self.bent = Moments(), Moments()
+        self.low, self.high, self.whole_days, self.is_skewed = math.inf, -math.inf, True, False
+        self.column = Column(name, "")
+
+    def see(self, series, weight) -> None:
+        self.role = role_of(self.name, series)
+        if self.role == "category":
+            self.values |= set(series.drop_nulls().unique().to_list())
+            refuse_names(self.name, self.values)
+        elif self.role != "boolean":
+            known, counts = self._known(series, weight)
+            if not len(known):
+                return
+            if not self.raw.weight:
+                self.is_skewed = self.role == "number" and bool(np.ptp(known)) and abs(stats.skew(known)) > SKEWED
+            self.raw.add(known, counts)
+            self.low, self.high = min(self.low, known.min()), max(self.high, known.max())
+            self.whole_days = self.whole_days and bool((known % _DAY == 0).all())
+
+    def seen(self) -> None:
+        """After the first pass: all but the scale of what is drawn in."""
+        self.column = column = Column(self.name, self.role)
+        if self.role in ("boolean", "category"):
+            column.values = [False, True] if self.role == "boolean" else sorted(self.values)
+            if not column.values:
+                raise ValueError(f"Column {self.name!r} holds nothing: all cells are missing. Leave it out.")
+            return
+        if not self.raw.weight:
+            raise ValueError(f"Column {self.name!r} holds nothing: all cells are missing. Leave it out.")
+        column.center, column.scale = self.raw.mean_and_std
+        if self.role == "date":
+            column.step = _DAY if self.whole_days else 1.0
+            column.cycles = [c for c, length in _CYCLES.items() if self.high - self.low > length and column.step < length]
+        elif self.is_skewed:
+            column.middle, column.tails = self.raw.mean_and_std
+
+    def look_again(self, series, weight) -> None:
+        if self.column.tails:
+            known, counts = self._known(series, weight)
+            self.bent.add(self.column.bent(known), counts)
+            self.column.center, self.column.scale = self.bent.mean_and_std if self.bent.weight else (0.0, 1.0)
+
+    def _known(self, series, weight) -> tuple[np.ndarray, np.ndarray | None]:
+        values = readable(self.name, seconds_of(series) if self.role == "date" else numbers_of(series))
+        there = ~np.isnan(values)
+        return values[there], None if weight is None else weight[there]
+
+
+# --------------------------------------------------------------------------------------------------- helpers
+
+
+def role_of(name: str, series: Any) -> str:
+    """What the cells of a column are; types that are neither are refused by name."""
+    if isinstance(series, np.ndarray) or series.dtype.is_numeric():
+        return "number"
+    dtype = series.dtype
+    if dtype == nw.Boolean:
+        return "boolean"
+    if isinstance(dtype, nw.Datetime | nw.Date):
+        return "date"
+    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
+        return "category"
+    raise ValueError(
+        f"Column {name!r} holds {said_of(series)}. Numbers, booleans, texts, categories and dates can be read: convert it, or "
+        "leave it out."
+    )
+
+
+def said_of(series) -> str:
+    return f"cells of type {'number' if isinstance(series, np.ndarray) else series.dtype}"
+
+
+def is_empty(series) -> bool:
+    """Whether all cells are missing, which may change the type that a library gives the column."""
+    return not isinstance(series, np.ndarray) and bool(series.is_null().all())
+
+
+def categories_of(name: str, series: nw.Series) -> list:
+    """The categories of a column: those of its type, in their order, or those that are there, sorted."""
+    native = nw.to_native(series)
+    declared = getattr(getattr(native, "dtype", None), "categories", None)
+    if isinstance(series.dtype, nw.Enum) and declared is None:
+        declared = series.dtype.categories
+    values = list(declared) if declared is not None else sorted(series.drop_nulls().unique().to_list())
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if not values:
+        raise ValueError(f"Column {name!r} holds nothing: all {len(series)} cells are missing. Leave it out.")
+    refuse_names(name, values)
+    if len({str(value) for value in values}) < len(values):
+        raise ValueError(f"Column {name!r} has categories that read alike, such as 1 and '1'. Make them of one type.")
+    return values
+
+
+def numbers_of(series) -> np.ndarray:
+    """(n,) float64, NaN where a cell is missing."""
+    return series.astype(np.float64) if isinstance(series, np.ndarray) else series.cast(nw.Float64).to_numpy().astype(np.float64)
+
+
+def seconds_of(series: nw.Series) -> np.ndarray:
+    """(n,) seconds since 1970, NaN where a date is missing."""
+    return series.cast(nw.Datetime("us", getattr(series.dtype, "time_zone", None))).dt.timestamp("us").to_numpy() / 1e6
+
+
+def readable(name: str, values: np.ndarray) -> np.ndarray:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise ValueError(f"Column {name!r} is infinite in row {infinite.argmax()}. Give a number, or leave the cell missing.")
+    return values
+
+
+def mean_and_std(values: np.ndarray, weight) -> tuple[float, float]:
+    """Of numbers that count by weight; the standard deviation is 1 where nothing varies."""
+    mean = float(np.average(values, weights=weight))
+    std = math.sqrt(np.average(np.square(values - mean), weights=weight))
+    return mean, std or 1.0
+
+
+def refuse_names(name: str, values) -> None:
+    """Refuses a column with too many different texts."""
+    if len(values) > MOST_CATEGORIES:
+        raise ValueError(
+            f"Column {name!r} holds {len(values)} different texts, more than {MOST_CATEGORIES}: names rather than categories. "
+            "Leave it out, or group its values."
+        )
