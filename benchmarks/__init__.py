@@ -26,6 +26,7 @@ TABLES = (
     "features",
     "imputation",
     "sequences",
+    "text",
     "transform_rate",
     "folder",
     "start_up",
