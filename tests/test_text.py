@@ -50,7 +50,9 @@ def test_twenty_sentences_are_learnt_by_heart(model):
     assert (model.score_samples(SENTENCES) > -0.1).all()
 
 
-@pytest.mark.parametrize("architecture", ["local", "dense", "conv", "recurrent", "transformer", Local(8, stride=4, numbers=2)], ids=repr)
+@pytest.mark.parametrize(
+    "architecture", ["local", "dense", "conv", "recurrent", "transformer", Local(8, stride=4, numbers=2)], ids=repr
+)
 def test_every_architecture_that_reads_a_window_reads_text(architecture):
     natural = isinstance(architecture, Local)
     model = fit(n_components=None if natural else 4, architecture=architecture)
