@@ -27,6 +27,7 @@ TABLES = (
     "imputation",
     "streams",
     "sequences",
+    "text",
     "transform_rate",
     "folder",
     "start_up",

@@ -75,7 +75,7 @@ DATA = {
     "empty list of pictures": (lambda: fit([], kind="images"), ValueError, ["empty", "At least one"]),
     "no rows at transform": (lambda: fit().transform(ROWS[:0]), ValueError, ["0 sample"]),
     "text": (lambda: fit([["a", "b"], ["c", "d"]]), ValueError, ["could not convert string to float|text|numeric"]),
-    "sentences": (lambda: fit(["one sentence", "another"]), ValueError, ["text|string|number"]),
+    "sentences as vectors": (lambda: fit(["one sentence", "another"], kind="vectors"), ValueError, ["text|string|number"]),
     "a column of text": (
         lambda: fit(pd.DataFrame({"x": [1.0, 2], "y": ["a", "b"]}), kind="vectors"), ValueError, ["could not convert|text"],
     ),

@@ -9,6 +9,8 @@ RULES = {
     "a target within [0, 1]": (defaults.loss(0.0, 1.0), "bernoulli"),
     "a target beyond [0, 1]": (defaults.loss(0.0, 1.01), "squared"),
     "interactions": (defaults.loss(0.0, 1.0, None, "interactions"), "multinomial"),
+    "tokens": (defaults.loss(float("-inf"), float("inf"), None, "text"), "categorical"),
+    "text": (defaults.architecture("text"), "local"),
     "pictures": (defaults.architecture("images"), "conv"),
     "vectors": (defaults.architecture("vectors"), "dense"),
     "the smallest code": (defaults.n_components(2), 1),

@@ -45,6 +45,7 @@ from isthmus.parts import (
     Holes,
     JumpReLU,
     KLSparse,
+    Local,
     Mask,
     Mixture,
     Modules,
@@ -1222,6 +1223,10 @@ OUT_OF_RANGE = {
             "dropout": NO_SHARE,
         },
         Recurrent: {"units": NO_COUNT, "layers": NO_COUNT},
+        Local: {
+            "channels": NO_COUNT, "kernel": [2, *NO_COUNT], "layers": NO_COUNT, "stride": NO_COUNT, "numbers": NO_COUNT,
+            "activation": NO_ACTIVATION,
+        },
         Modules: {"encoder": [None, 1, torch.nn.Linear], "decoder": [None, 1, torch.nn.Linear]},
     },
     "bottleneck": {

@@ -15,13 +15,13 @@ import isthmus
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "isthmus"
 FILES = sorted(SOURCE.rglob("*.py"))
-PUBLIC = ["Autoencoder", "Training", "__version__", "data", "datasets", "load", "parts", "plots", "presets", "report"]
+PUBLIC = ["Autoencoder", "Text", "Training", "__version__", "data", "datasets", "load", "parts", "plots", "presets", "report"]
 
 # What each layer may import besides the standard library; "isthmus.x" is a module of ours, with all that is in it.
 LAYERS = {
     "parts": {"torch", "numpy", "sklearn.mixture", "PIL", "kornia.filters", "kornia.metrics", "isthmus.parts", "isthmus.records"},
     "data": {
-        *("av", "numpy", "torch", "scipy", "sklearn", "PIL", "narwhals", "pandas", "pyarrow"),
+        *("av", "numpy", "torch", "scipy", "sklearn", "PIL", "narwhals", "pandas", "pyarrow", "tokenizers"),
         *("isthmus.data", "isthmus.files", "isthmus.records"),
     },
 }
@@ -36,6 +36,7 @@ OUTER = (
     "page_table",
     "plots",
     "report",
+    "sentences",
     "study",
     "study_table",
     "apps",

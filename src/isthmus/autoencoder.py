@@ -21,6 +21,7 @@ from .data.frames import Layout
 from .data.lazy import Lazy, taken
 from .data.parquet import ParquetTable
 from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
+from .kinds import Reading, name_of, reading_of
 from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
@@ -52,9 +53,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread. Of tables it
         hides a quarter of the cells, and of interactions half.
     loss : "auto", str, part or callable, default "auto"
-        "squared", "absolute", "bernoulli", "multinomial" (of counts), "columns" (of tables), "ssim" (of pictures) or any
-        `(output, target) -> (batch,)`, one number a sample. "auto" is columns for a table, multinomial for interactions,
-        bernoulli where the target lies in [0, 1], else squared.
+        "squared", "absolute", "bernoulli", "multinomial" (of counts), "columns" (of tables), "categorical" (of text),
+        "ssim" (of pictures) or any `(output, target) -> (batch,)`, one number a sample. "auto" is columns for a table,
+        multinomial for interactions, categorical for text, bernoulli where the target lies in [0, 1], else squared.
     penalties : str, part or list of them, default ()
         What else should hold: "contractive", "sparsity", "mmd", "total_correlation", "adversary", "code_norm".
     objective : str or part, default "sum"
@@ -62,11 +63,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     prior : str, part or None, default None
         What `sample` draws codes from: "normal", "mixture", "vamp", "autoregressive" or a part. Fitted to the codes after
         training, or trained along; `fit_prior` can do it later. A Gaussian bottleneck brings the normal one.
-    kind : "auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions", default "auto"
+    kind : "auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions", "text" or
+        `Text`, default "auto"
         A frame with other cells than numbers, or with missing ones, is a table; so is an array, with NaN where cells are
         missing, under kind="table". A frame with columns unique_id and ds is sequences, and so are lists of arrays of several
         lengths. Under kind="interactions" a CSR matrix (users, items), or a frame with the columns user, item and perhaps
-        rating, is who used or rated what: a sample is a user (see `data.Interactions`).
+        rating, is who used or rated what: a sample is a user (see `data.Interactions`). `Text(tokens="bpe")` says besides how
+        text is read.
     scale : "auto", "none", "standard" or "minmax", default "auto"
         "auto" leaves data in [0, 1] alone and standardises other data; undone on the way out.
     max_epochs, batch_size : "auto" or int
@@ -298,14 +301,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _learn(self, X, sample_weight) -> tuple[Rows, np.ndarray | None]:
         """Rows of `X` under a schema learnt from them, and their weights; samples of weight zero are left out."""
-        X, kind = open_data(X, self.kind, self._room())
+        X, kind = open_data(X, name_of(self.kind), self._room())
         layout = layout_of(X) if kind == "vectors" else None
         X = KINDS[kind].check(X)
         weight = None if sample_weight is None else checked_weight(sample_weight, X.shape[0])
         if weight is not None and not weight.all():
             counts = np.flatnonzero(weight)
             X, weight = taken(X, counts), weight[counts]
-        schema = KINDS[kind].learn(X, self.scale, weight)
+        schema = KINDS[kind].learn(X, self.scale, weight, **reading_of(self.kind))
         if isinstance(schema, Vectors):
             schema.layout = layout
         return self._on_device(schema.rows(X)), weight
@@ -394,6 +397,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return defaults.CORRUPTION_OF_TABLES
         if self.schema_.kind == "interactions":
             return defaults.CORRUPTION_OF_INTERACTIONS
+        if self.schema_.tokens:
+            return None
         size = self._number_of_components() or self.schema_.size
         return defaults.corruption(samples.weight, size, self.schema_.spread())
 
@@ -803,6 +808,8 @@ def check_parameters(model: Autoencoder) -> None:
     check_ranges(model, RANGES)
     for role in ROLES:
         refuse_misplaced(role, getattr(model, role))
+    if isinstance(model.kind, Reading):
+        model.kind.check_ranges()
     if model.training is not None and not isinstance(model.training, Training):
         raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
     (model.training or Training()).check_ranges()

@@ -31,7 +31,7 @@ app = App(
 Data = Annotated[
     str,
     Parameter(
-        help="A path (folder of pictures, films or sound, .mp4, .npy, .npz, .csv, .parquet) or a data set: digits, mnist:test."
+        help="A path (folder of pictures, films or sound, .mp4, .npy, .npz, .csv, .parquet, .txt, .jsonl) or digits, mnist."
     ),
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
@@ -58,7 +58,7 @@ class Reading:
 
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
-Kind = Literal["auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions"]
+Kind = Literal["auto", "vectors", "table", "images", "video", "sequences", "sound", "mel", "interactions", "text"]
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -85,9 +85,11 @@ def fit(
     n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     choices: Choices | None = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "ssim"] | None = None,
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "categorical", "ssim"] | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Kind | None = None,
+    tokens: Annotated[str | None, Parameter(help="Of text: bytes, or bpe:2000, so many learnt from the data.")] = None,
+    longest: Annotated[int | None, Parameter(help="Of text: tokens in the longest sentence that is read.")] = None,
     scale: Literal["auto", "none", "standard", "minmax"] | None = None,
     epochs: Annotated[int | None, Parameter(help="Passes over the data.")] = None,
     batch_size: int | None = None,
@@ -114,11 +116,13 @@ def fit(
     settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
     limited(model, memory_limit)
-    X, _, model.kind = opened(data, model.kind, reading, memory_limit)
-    note(read_as(data, X, model.kind))
+    text = text_of(tokens, longest, kind)
+    X, _, read = opened(data, model.kind if text is None else text.kind, reading, memory_limit)
+    note(read_as(data, X, read))
+    model.kind = text or read
     condition = condition_of(data, conditional or model.asks_condition)
     with EndingEarly() as early:
-        model.fit(X, condition=condition, validation=validation_of(validation, model.kind, reading), callbacks=[early])
+        model.fit(X, condition=condition, validation=validation_of(validation, read, reading), callbacks=[early])
         model.save(output, overwrite=force)
     last = model.history_[-1]
     reached = "loss" if "loss" in last else "objective"
@@ -182,7 +186,7 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode codes, .npy or .parquet, into a .npy array, a table or, for images, a folder of .png pictures."""
+    """Decode codes, .npy or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, by the kind of data."""
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
@@ -228,11 +232,16 @@ def report(
     reading: Reading | None = None,
     as_json: Json = False,
 ):
-    """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA."""
+    """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA.
+
+    Of text no page is written: exact match, character error and bits a character are printed, and a control.
+    """
     from . import report as page
 
-    free_file(output, (".html",), force)
     fitted = loaded(model)
+    if fitted.schema_.kind == "text":
+        return tell_text_figures(fitted, data, train, as_json)
+    free_file(output, (".html",), force)
     X, _ = opened_for(fitted, data, reading)
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
@@ -267,7 +276,7 @@ def sample(
     reading: Reading | None = None,
     force: Force = False,
 ):
-    """Draw new samples: a .png grid of pictures, a .npy array, or a .csv or .parquet table."""
+    """Draw new samples: a .png grid of pictures, a .npy array, a .csv or .parquet table, or sentences."""
     fitted = loaded(model)
     target = free_drawing(output, fitted, force)
     if prior is not None:
@@ -289,7 +298,7 @@ def interpolate(
     reading: Reading | None = None,
     force: Force = False,
 ):
-    """Walk through the code from one sample of DATA to another: a .png grid, a way a row, or a .npy array.
+    """Walk through the code from one sample of DATA to another: a .png grid, a way a row, a .npy array, or sentences.
 
     Between the two samples themselves lie the decoded steps. No sample is drawn twice; where labels are known, the two differ in
     theirs, or, where the model was fitted with labels, share the one that it is told.
@@ -305,7 +314,7 @@ def interpolate(
     from .data.lazy import Lazy
 
     X, _ = opened_for(fitted, data, reading)
-    if not isinstance(X, np.ndarray | Lazy):
+    if not isinstance(X, np.ndarray | Lazy) and fitted.schema_.kind != "text":
         raise ValueError(
             f"A way leads between rows of an array or pictures, and {data} holds {fitted.schema_.kind} of another form."
         )
@@ -320,6 +329,8 @@ def interpolate(
     if len(pairs) < n:
         note(f"{data} has samples for {len(pairs)} ways.")
     ways = [way_between(fitted, X[a], X[b], steps, None if told is None else told[a]) for a, b in pairs]
+    if fitted.target_schema_.kind == "text":
+        return write_drawn(target, [sentence for way in ways for sentence in way], fitted, None)
     write_drawn(target, np.concatenate(ways), fitted, shape, columns=len(ways[0]))
 
 
@@ -356,6 +367,28 @@ def composed(preset: str | None, choices: list[str], hidden: str | None, noise: 
     for name in own.keys() & flags.keys():
         raise ValueError(f"--set {name}={own[name]}: --{name} says the same. Leave one of them out.")
     return make(**flags | own)
+
+
+def text_of(tokens: str | None, longest: int | None, kind: str | None):
+    """How text is to be read, where the flags say more than its name."""
+    if tokens is None and longest is None:
+        return None
+    if kind not in (None, "auto", "text"):
+        raise ValueError(f"--tokens and --longest are for text, but --kind is {kind}. Leave one out.")
+    from . import Text
+
+    name, _, size = (tokens or "bytes").partition(":")
+    if name not in ("bytes", "bpe") or (size and not (name == "bpe" and size.isdecimal())):
+        raise ValueError(f"--tokens {tokens}: bytes, bpe or bpe:2000 is expected.")
+    return Text(name, **({"size": int(size)} if size else {}), longest=longest)
+
+
+def tell_text_figures(model, data: str, train: str | None, as_json: bool) -> None:
+    """What `report` tells of a model of text."""
+    from . import sentences
+
+    rows = sentences.text_figures(model, opened(data, "text")[0], train=None if train is None else opened(train, "text")[0])
+    tell(rows, as_json, lambda: sentences.figures_as_text(rows))
 
 
 def widths_of(hidden: str, make, known: dict, preset: str | None) -> dict:
@@ -537,6 +570,8 @@ def way_between(model, a, b, steps: int, label):
     import numpy as np
 
     way = model.interpolate(a, b, steps, condition=label)
+    if isinstance(way, list):
+        return [a, *way, b]
     return way if model.target_schema_ is not model.schema_ else np.concatenate([a[None], way, b[None]])
 
 

@@ -25,17 +25,19 @@ def device() -> torch.device:
 
 def loss(low: float, high: float, columns: tuple | None = None, kind: str = "vectors") -> str:
     """By the range of the target as the network sees it: bernoulli within [0, 1], else squared; of a table, by its columns; of
-    interactions, as counts."""
+    interactions, as counts; of text, by its tokens."""
     if columns is not None:
         return "columns"
     if kind == "interactions":
         return "multinomial"
+    if kind == "text":
+        return "categorical"
     return "bernoulli" if low >= 0 and high <= 1 else "squared"
 
 
 def architecture(kind: str) -> str:
-    """Convolutional for pictures and films, recurrent for sequences and sound, a transformer for text, else dense."""
-    known = {"images": "conv", "video": "conv", "text": "transformer"} | dict.fromkeys(("sequences", "sound", "mel"), "recurrent")
+    """Convolutional for pictures and films, recurrent for sequences and sound, local for text, else dense."""
+    known = {"images": "conv", "video": "conv", "text": "local"} | dict.fromkeys(("sequences", "sound", "mel"), "recurrent")
     return known.get(kind, "dense")
 
 

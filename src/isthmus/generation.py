@@ -1,6 +1,7 @@
 """What a fitted model makes beyond rebuilding: new samples, ways between samples, and the likelihood of given ones."""
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +33,8 @@ def check_arguments(**given) -> None:
 def check_several(model, like) -> None:
     """Refuses one sample where an array of them is expected."""
     shape = tuple(getattr(like, "shape", ()))
+    if isinstance(like, str) and model.schema_.kind == "text" and not Path(like).is_file():
+        raise ValueError(f"like is one sentence, {like[:40]!r}; a list of them is expected. Pass like=[sentence].")
     if model.schema_.is_one(shape):
         raise ValueError(f"like has shape {shape}, which is one sample; an array of samples is expected. Pass like=X[:1].")
 
@@ -42,6 +45,10 @@ def both_ends(model, a, b) -> list:
 
 
 def end_of(model, name: str, end):
+    if model.schema_.kind == "text":
+        if not isinstance(end, str):
+            raise ValueError(f"{name} is {type(end).__name__}, but one sentence is expected, a str. Pass X[0], say.")
+        return [end]
     if hasattr(end, "columns") and len(end) == 1:
         return end
     cure = "Pass a frame of one row, X[:1], say." if model.schema_.kind == "table" else "Pass X[0], say."

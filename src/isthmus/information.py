@@ -48,6 +48,8 @@ def about_data(what: str, kind: str = "auto", **reading) -> dict:
         return {"data": what, "kind": kind, "samples": int(X.shape[0]), "columns": columns_of(schema, X)}
     if kind == "interactions":
         return {"data": what, "kind": kind, **schema.about(X)}
+    if kind == "text":
+        return {"data": what, "kind": kind, **about_sentences(X.tolist())}
     return {
         "data": what,
         "kind": kind,
@@ -74,6 +76,20 @@ def about_films(X) -> dict:
 def unit_of(schema) -> str:
     """What is scaled on its own."""
     return "channel" if schema.axes else "column"
+
+
+def about_sentences(sentences: list[str]) -> dict:
+    """How many there are, how long, and of how many different characters."""
+    sizes = [len(text.encode()) for text in sentences]
+    return {
+        "sentences": len(sentences),
+        "empty": sizes.count(0),
+        "bytes, least": min(sizes),
+        "bytes, median": float(np.median(sizes)),
+        "bytes, greatest": max(sizes),
+        "characters": sum(map(len, sentences)),
+        "different characters": len(set("".join(sentences))),
+    }
 
 
 def columns_of(schema, X) -> list[dict]:

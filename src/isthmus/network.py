@@ -179,9 +179,12 @@ class Network(nn.Module):
         return code
 
     def towards(self, code: Code, target: Data) -> Code:
-        """The code, with the sizes of what must come out, and, for a decoder under teacher forcing, with that itself."""
+        """The code, with the sizes of what must come out, and, for a decoder under teacher forcing, with that itself.
+
+        Where a reconstruction ends by itself, no decoder is told its length.
+        """
         size = tuple(target.values.shape[1 : 1 + self.target_schema.axes]) if self.target_schema.varies else None
-        return replace(code, size=size, length=target.length, target=target.values)
+        return replace(code, size=size, length=target.length if self.target_schema.keeps_length else None, target=target.values)
 
     def _readable(self, hidden):
         """What the architecture gives (or its shape), without the source beside it where the bottleneck reads none."""

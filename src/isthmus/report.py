@@ -3,6 +3,7 @@
 compare(model, X, y)          the table as a list of dicts
 write(model, X, "page.html")  the page: one file that needs no network
 summary(model)                the layers
+text_figures(model, X)        of text instead: exact match, character error rate, bits a character, and a control
 """
 
 from pathlib import Path
@@ -11,10 +12,11 @@ from . import plots
 from .files import file_aside, refuse_existing
 from .information import layers
 from .page import page_of
+from .sentences import text_figures
 from .study import COLUMNS, Study, shown_columns, written
 from .study_table import study_of
 
-__all__ = ["Study", "compare", "require_matplotlib", "study_of", "summary", "text_table", "write", "write_study"]
+__all__ = ["Study", "compare", "require_matplotlib", "study_of", "summary", "text_figures", "text_table", "write", "write_study"]
 
 
 def compare(model, X, y=None, train=None, train_y=None, *, target=None, condition=None, train_condition=None) -> list[dict]:

@@ -30,7 +30,7 @@ class MissingPart(ValueError):
 
 _FILES = ("config.json", "model.safetensors", "README.md")
 _FITTED = ("n_features_in_", "n_iter_", "seed_")
-_CODE = ("parts", "objective", "training")  # the modules whose classes a config may name
+_CODE = ("parts", "objective", "training", "kinds")  # the modules whose classes a config may name
 
 
 # ------------------------------------------------------------------------------------------------------ save

@@ -175,6 +175,8 @@ def refuse_sizes(model) -> None:
 
 def refuse_kind(schema) -> None:
     """Refuses data that squared errors say nothing about."""
+    if schema.kind == "text":
+        raise ValueError("A report compares numbers and pictures, but this is text. Use report.text_figures(model, X).")
     if schema.kind == "interactions":
         raise ValueError(
             "A report compares squared errors, which say nothing of interactions, where most is unknown. Use score_samples, "

@@ -24,18 +24,20 @@ from .sequences import read_npz as read_sequences
 from .series import is_long
 from .sound import Mel, Sound, Waves, read_sound, wav_files
 from .table import Table
+from .text import SUFFIXES as TEXT_SUFFIXES
+from .text import Sentences, cut, is_text, read_text
 from .vectors import Vectors
 from .video import FRAMES, Clips, Video, film_files, open_video, save_video
 
 KINDS: dict[str, type[Schema]] = {
     "vectors": Vectors, "table": Table, "images": Images, "video": Video, "sequences": Sequences, "sound": Sound, "mel": Mel,
-    "interactions": Interactions,
+    "interactions": Interactions, "text": Sentences,
 }  # fmt: skip
 
 __all__ = [
     "KINDS", "Clips", "Images", "Interactions", "Mel", "Named", "ParquetArray", "ParquetTable", "PictureFolder", "Rows", "Schema",
-    "Sequences", "Sound", "Table", "Vectors", "Video", "Waves", "kind_of", "layout_of", "open_data", "open_video", "read_path",
-    "read_sound", "save_video", "to_blocks",
+    "Sentences", "Sequences", "Sound", "Table", "Vectors", "Video", "Waves", "cut", "kind_of", "layout_of", "open_data",
+    "open_video", "read_path", "read_sound", "save_video", "to_blocks",
 ]  # fmt: skip
 
 
@@ -48,6 +50,8 @@ def open_data(X, kind: str = "auto", limit: int | None = None, **reading):
     if kind != "auto" and kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known. Choose one of {', '.join(map(repr, KINDS))}, or 'auto'.")
     if isinstance(X, str | Path):
+        if kind == "text" and not Path(X).suffix and not Path(X).expanduser().exists():
+            Sentences.check(X)  # which says how one sentence is passed
         X = read_path(X, kind, limit, **reading)[0]
     X = lazily(X, in_bytes("auto") if limit is None else limit)
     return X, kind_of(X) if kind == "auto" else kind
@@ -59,6 +63,8 @@ def kind_of(X) -> str:
         return X.kind
     if isinstance(X, Waves):
         return "sound"
+    if is_text(X):
+        return "text"
     frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
     if frame is not None and is_long(frame):
         return "sequences"
@@ -100,16 +106,18 @@ def read_path(
 ) -> tuple[Any, list[str] | None]:
     """The data at a path: pictures and sound (with their names), films, arrays, a .csv or .parquet table.
 
-    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each. A folder of pictures is a lazy array
-    (`PictureFolder`), and so are films (`open_video`). A folder may hold .parquet files instead; what of these is larger than
-    `limit` bytes is a lazy array or table; None: half of the free memory. `skip_corrupt` leaves out what cannot be read in a
-    folder, with a warning; `frames` and `size` (height, width) are of the windows of a film.
+    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each; a .txt file a sentence a line, a .jsonl
+    file an object a line. A folder of pictures is a lazy array (`PictureFolder`), and so are films (`open_video`). A folder may
+    hold .parquet files instead; what of these is larger than `limit` bytes is a lazy array or table; None: half of the free
+    memory. `skip_corrupt` leaves out what cannot be read in a folder, with a warning; `frames` and `size` (height, width) are of
+    the windows of a film.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist. Give a folder of pictures, films or sound, a picture, a film, a .wav file, a .npy array, a "
-            "sparse matrix or sequences (.npz), a .csv or .parquet table, or the name of a data set: digits, mnist, "
+            "sparse matrix or sequences (.npz), a .csv or .parquet table, a .txt or .jsonl file of sentences, or the name of a "
+            "data set: digits, mnist, "
             "fashion-mnist, with :train or :test."
         )
     if path.suffix.lower() == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None)):
@@ -132,9 +140,11 @@ def read_path(
         return (read_sequences if kind == "sequences" or (kind == "auto" and not is_sparse(path)) else read_npz)(path), None
     if suffix == ".csv":
         return read_csv(path, as_frame="named" if kind == "sequences" else kind in ("table", "interactions")), None
+    if suffix in TEXT_SUFFIXES:
+        return read_text(path), None
     raise ValueError(
-        f"{path} ends in {suffix!r}. A folder of pictures, films or sound, a picture, .mp4, .wav, .npy, .npz, .csv or .parquet "
-        "can be read."
+        f"{path} ends in {suffix!r}. A folder of pictures, films or sound, a picture, .mp4, .wav, .npy, .npz, .txt, .jsonl, "
+        ".csv or .parquet can be read."
     )
 
 

@@ -28,7 +28,8 @@ from .corruptions import (
 )  # fmt: skip
 from .dense import Dense
 from .gaussian import Gaussian
-from .losses import LOSSES, SSIM, Absolute, Bernoulli, Columns, Custom, Ended, Multinomial, Squared
+from .local import Local
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
@@ -38,10 +39,10 @@ from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
 __all__ = [
-    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM",
-    "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Code", "CodeNorm", "Columns",
-    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes",
-    "JumpReLU", "KLSparse", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "Part", "Plain",
-    "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap", "TopK",
-    "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "Absolute",
+    "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
+    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
+    "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
+    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
+    "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

@@ -35,6 +35,8 @@ class Corruption(Part):
         self.check()
         if schema.columns is not None and not self.on_cells:
             self.register_buffer("is_number", torch.tensor(schema.columns) == 0, persistent=False)
+        if schema.tokens and not self.on_cells:
+            raise ValueError(f"{self!r} damages numbers, but {schema.kind} is made of tokens. Use Mask(), Drop() or Swap().")
         if self.on_images and (schema.axes != 2 or len(schema.shape) != 3):
             raise ValueError(
                 f"{self!r} damages pictures, but a sample has shape {tuple(schema.shape)}. Give images "

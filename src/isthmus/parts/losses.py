@@ -292,6 +292,44 @@ class Columns(Loss):
         return torch.cat([means, shares.log()], 1)[0]
 
 
+class Categorical(Loss):
+    """Tokens by their shares: cross-entropy at every step up to the end.
+
+        loss = -sum_(t <= length) log p_t[x_t],   p_t = softmax(output_t)
+
+    The mean of a step is the likeliest token; of several, the first. The last of all tokens means the end.
+
+    >>> loss = Categorical()
+    >>> loss.build(type("schema", (), {"shape": (3,), "tokens": 4}))
+    (3, 4)
+    >>> x = Data(torch.tensor([[2, 3, 3]]), torch.tensor([[1.0, 1.0, 0.0]]))
+    >>> loss(torch.zeros(1, 3, 4), x)                  # 2 * log 4
+    tensor([2.7726])
+    """
+
+    def build(self, target_schema, posterior=False):
+        if not target_schema.tokens:
+            raise ValueError(
+                f"{self!r} is for tokens, but a sample is {target_schema.kind}. Use loss='squared', or 'columns' of a table."
+            )
+        return (*target_schema.shape, target_schema.tokens)
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        return sum_features(F.cross_entropy(output.movedim(-1, 1), target.values, reduction="none"), target)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return output.argmax(-1)
+
+    def lengths(self, output: Tensor) -> Tensor:
+        """(batch,): the steps up to the first end, with it; all steps where there is none."""
+        goes_on = (self.mean(output) != output.shape[-1] - 1).cumprod(1).sum(1)
+        return (goes_on + 1).clamp_max(output.shape[1])
+
+    def start(self, values: Tensor) -> Tensor:
+        """From the shares of the tokens."""
+        return values.log()
+
+
 class SSIM(Loss):
     """Structural dissimilarity of pictures in [0, 1]: brightness, contrast and pattern around every pixel, not the pixel alone.
 
@@ -444,5 +482,6 @@ class Custom(Loss):
 
 LOSSES = {
     "squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "multinomial": Multinomial, "columns": Columns,
+    "categorical": Categorical,
     "ssim": SSIM,
 }  # fmt: skip

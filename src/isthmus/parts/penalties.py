@@ -62,6 +62,11 @@ class Contractive(Part):
         self.method = method
         self.scaled = scaled
 
+    def check(self, network) -> None:
+        """Refuses inputs that have no slope."""
+        if network.schema.tokens:
+            raise ValueError(f"{self!r} takes the slope of the code at its input, but tokens have none. Use corruption=Drop().")
+
     def forward(self, step: Step) -> Tensor:
         squared = jacobian_norm if self.method == "exact" else estimated_jacobian_norm
         random = step.random.stream("contractive")

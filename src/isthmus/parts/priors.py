@@ -148,6 +148,8 @@ class Vamp(Prior):
             raise ValueError(f"{self!r} is made of posteriors, but bottleneck={network.bottleneck!r} has none. Use Gaussian().")
         if network.inlet.columns is not None:
             raise ValueError(f"{self!r} trains inputs, which cells of a table cannot be. Use Normal(), or Mixture() afterwards.")
+        if network.schema.tokens:
+            raise ValueError(f"{self!r} trains inputs, which tokens cannot be. Use Normal(), or Mixture() afterwards.")
         self.inputs = nn.Parameter(torch.zeros(self.components, *network.inlet.shape))
 
     @torch.no_grad()

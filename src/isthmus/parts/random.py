@@ -94,7 +94,7 @@ class Random:
         return first.uniform(shape, dtype)[0]
 
     def uniform_like(self, x: Tensor) -> Tensor:
-        return self.uniform(tuple(x.shape[1:]), x.dtype)
+        return self.uniform(tuple(x.shape[1:]), x.dtype if x.is_floating_point() else torch.float32)
 
     def normal_like(self, x: Tensor) -> Tensor:
         return self.normal(tuple(x.shape[1:]), x.dtype)
