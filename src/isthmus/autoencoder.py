@@ -315,7 +315,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _read(self, X, schema: Schema) -> Rows:
         """Rows of `X`, which must be as the schema says."""
-        return self._on_device(schema.read(open_data(X, schema.kind, self._room(), **schema.reading)[0]))
+        return self._on_device(schema.read(self._opened(X, schema)))
+
+    def _opened(self, X, schema: Schema):
+        """Data of the schema's kind; a path is read as in `fit`."""
+        return open_data(X, schema.kind, self._room(), **schema.reading)[0]
 
     def _on_device(self, rows: Rows) -> Rows:
         """As the network computes: what was chosen when it was built stays, whatever the parameters say now."""
@@ -477,7 +481,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             samples of one size; the channels may be left away. In tables a missing cell says so itself.
         """
         self._need("decoder")
-        X = open_data(X, self.schema_.kind)[0]
+        X = self._opened(X, self.schema_)  # what is given back takes its form and names from here
         rows = self._rows(X)
         gaps = [] if missing is None else [self._gaps(missing, len(rows))]
 

@@ -44,7 +44,18 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
-Size = Annotated[tuple[int, int] | None, Parameter(negative="", help="Height and width to resize films to: --size 48 64.")]
+def height_and_width(_, tokens) -> tuple[int, int]:
+    """48,64 as two numbers."""
+    parts = tokens[0].value.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise ValueError(f"--size {tokens[0].value}: height and width are expected, such as 48,64.")
+    return int(parts[0]), int(parts[1])
+
+
+Size = Annotated[
+    tuple[int, int] | None,
+    Parameter(negative="", n_tokens=1, converter=height_and_width, help="Height and width to resize films to: 48,64."),
+]
 
 
 @Parameter(name="*")
