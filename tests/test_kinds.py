@@ -1,4 +1,4 @@
-"""Every kind of data, on a real set where there is one, goes from its file through every verb and back into a file of its form."""
+"""Every kind of data, on real samples where there are any, goes from its file through every verb and back into such a file."""
 
 import gzip
 import zipfile
@@ -60,11 +60,10 @@ def heartbeats(data: Path, folder: Path) -> Path:
 def hours(data: Path, folder: Path) -> Path:
     """Six series of M4 in long form, cut to different lengths."""
     wide = pd.read_csv(needed(data / "timeseries/m4/Hourly-train.csv"), nrows=6)
-    parts = [
-        pd.DataFrame({"unique_id": name, "ds": range(20 + 9 * place), "y": values[: 20 + 9 * place].astype(float)})
-        for place, (name, *values) in enumerate(map(lambda row: [row[0], *row[1:]], wide.itertuples(index=False)))
-        for values in [np.array(values)]
-    ]
+    parts = []
+    for place, row in enumerate(wide.itertuples(index=False)):
+        values = np.array(row[1 : 21 + 9 * place], float)
+        parts.append(pd.DataFrame({"unique_id": row[0], "ds": range(len(values)), "y": values}))
     pd.concat(parts).to_csv(folder / "hours.csv", index=False)
     return folder / "hours.csv"
 
@@ -130,7 +129,7 @@ def sentences(a, b) -> None:
 
 
 def scores(a, b) -> None:
-    assert list(b.columns)[0] == "user" and len(b) == a.user.nunique() and len(b.columns) == 1 + a.item.nunique()
+    assert b.columns[0] == "user" and len(b) == a.user.nunique() and len(b.columns) == 1 + a.item.nunique()
 
 
 KINDS = {

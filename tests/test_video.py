@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from isthmus import Autoencoder, cli, load
+from isthmus import Autoencoder, Training, cli, load
 from isthmus.data import Clips, kind_of, open_video, read_path, save_video
+from isthmus.data.stream import Streamed, within
 
 av = pytest.importorskip("av")
 SIZE = (16, 24)
@@ -184,8 +185,8 @@ def test_frames_of_a_long_film_are_not_all_in_memory(tmp_path):
     tracemalloc.stop()
     assert total and len(windows.kept) == 30
     assert peak < 0.3 * count * 48 * 64 * 3  # those kept, and a window
-    rows = fit(windows, 2, max_epochs=1).schema_.rows(windows)
-    assert rows.resident() is rows
+    rows = fit(windows, 2, max_epochs=1, training=Training(memory_limit=2**20)).schema_.rows(windows)
+    assert rows.resident_bytes > 2**20 and isinstance(within(2**20, rows, rows)[0], Streamed)
 
 
 def test_a_film_trains_the_same_model_as_its_frames(clip):

@@ -44,6 +44,8 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 Force = Annotated[bool, Parameter(negative="", help="Replace what is already there.")]
+
+
 def height_and_width(_, tokens) -> tuple[int, int]:
     """48,64 as two numbers."""
     parts = tokens[0].value.split(",")
@@ -197,7 +199,7 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode codes, .npy or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, by the kind of data."""
+    """Decode codes, .npy or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
