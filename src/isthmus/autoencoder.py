@@ -718,7 +718,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"missing= is for numbers in samples of one size, but this model was fitted to {schema.kind}. Of tables, leave "
                 "the cells empty."
             )
-        missing = torch.as_tensor(missing if isinstance(missing, Tensor) else np.asarray(missing)).bool()
+        missing = tensor_of(missing).bool()
         shape = (count, *schema.shape)
         if missing.shape not in (shape, shape[:-1]):
             raise ValueError(f"missing has shape {tuple(missing.shape)}, but {shape} is expected, or {shape[:-1]}.")
