@@ -38,7 +38,7 @@ def pictures(count: int = 6, height: int = 24, width: int = 20, channels: int = 
 
 def of(values: torch.Tensor):
     """A schema of pictures like these."""
-    return type("schema", (), {"shape": tuple(values.shape[1:]), "axes": 2, "columns": None, "kind": "images"})
+    return type("schema", (), {"shape": tuple(values.shape[1:]), "axes": 2, "columns": None, "tokens": 0, "kind": "images"})
 
 
 def ready(corruption, values: torch.Tensor):

@@ -47,6 +47,7 @@ from isthmus.parts import (
     KLSparse,
     Local,
     Mask,
+    MaskPatches,
     Mixture,
     Modules,
     Noise,
@@ -62,6 +63,7 @@ from isthmus.parts import (
     Swap,
     TopK,
     TotalCorrelation,
+    Transformer,
     Vamp,
     VectorQuantized,
     Warp,
@@ -1222,7 +1224,14 @@ OUT_OF_RANGE = {
             "channels": [*NO_WIDTHS, ()], "kernel": [2, *NO_COUNT], "down": NO_NAME, "up": NO_NAME, "activation": NO_ACTIVATION,
             "dropout": NO_SHARE,
         },
-        Recurrent: {"units": NO_COUNT, "layers": NO_COUNT},
+        Recurrent: {
+            "units": NO_COUNT, "layers": NO_COUNT, "cell": NO_NAME, "bidirectional": NO_FLAG, "reverse": NO_FLAG,
+            "teacher_forcing": NO_FLAG, "dropout": NO_SHARE,
+        },
+        Transformer: {
+            "width": NO_COUNT, "layers": NO_COUNT, "heads": NO_COUNT, "patch": NO_WIDTHS, "places": NO_NAME,
+            "queries": [-1, 0.5, "few", True], "dropout": NO_SHARE,
+        },
         Local: {
             "channels": NO_COUNT, "kernel": [2, *NO_COUNT], "layers": NO_COUNT, "stride": NO_COUNT, "numbers": NO_COUNT,
             "activation": NO_ACTIVATION,
@@ -1249,6 +1258,7 @@ OUT_OF_RANGE = {
         SaltPepper: {"share": NO_SHARE, "low": NO_NUMBER, "high": NO_NUMBER},
         Mask: {"share": NO_SHARE},
         Drop: {"share": NO_SHARE},
+        MaskPatches: {"share": NO_SHARE, "patch": NO_WIDTHS},
         Swap: {"share": NO_SHARE, "pool": NO_COUNT},
         Holes: {"count": NO_COUNT, "size": [0, *NO_SHARE], "fill": NO_NUMBER},
         Blur: {"least": [3.0, *NOT_POSITIVE], "most": [0.1, *NOT_POSITIVE]},
@@ -1287,6 +1297,7 @@ OUT_OF_RANGE = {
         Training: {
             "optimizer": NO_NAME, "schedule": NO_NAME, "warmup": NO_SHARE, "momentum": NO_SHARE,
             "betas": [0.9, (0.9,), (0.9, 1.0), (0.9, NAN), "ab", None], "weight_decay": NEGATIVE,
+            "memory_limit": [0, -1, "much", "1XB", None, True],
         },
     },
 }  # fmt: skip
