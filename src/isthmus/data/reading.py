@@ -1,0 +1,189 @@
+"""What lies at a path: the kinds of files and folders that can be read, one reader for each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from zipfile import BadZipFile, ZipFile, is_zipfile
+
+import numpy as np
+from scipy import sparse
+
+from .csv_files import read_csv
+from .films import SUFFIXES as FILMS
+from .folders import SUFFIXES as PICTURES
+from .folders import MixedPictures, PictureFolder, has_pictures, read_mixed, read_picture
+from .memory import in_bytes
+from .parquet import read_parquet
+from .sequences import read_npz as read_sequences
+from .sound import read_sound, wav_files
+from .text import SUFFIXES as TEXTS
+from .text import read_text
+from .video import FRAMES, film_files, open_video
+
+Found = tuple[Any, list[str] | None]  # data, and the names of its samples where files have any
+
+
+@dataclass(frozen=True)
+class Options:
+    """How it is to be read; see `read_path`."""
+
+    kind: str = "auto"
+    limit: int | None = None
+    skip_corrupt: bool = False
+    frames: int | None = None
+    size: tuple[int, int] | None = None
+
+
+def read_path(
+    path,
+    kind: str = "auto",
+    limit: int | None = None,
+    *,
+    skip_corrupt: bool = False,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> Found:
+    """The data at a path: pictures and sound (with their names), films, arrays, a .csv or .parquet table.
+
+    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each; a .txt file a sentence a line, a .jsonl
+    file an object a line. A folder of pictures is a lazy array (`PictureFolder`), and so are films (`open_video`). A folder may
+    hold .parquet files instead; what of these is larger than `limit` bytes is a lazy array or table; None: half of the free
+    memory. `skip_corrupt` leaves out what cannot be read in a folder, with a warning; `frames` and `size` (height, width) are of
+    the windows of a film.
+    """
+    path, options = Path(path).expanduser(), Options(kind, limit, skip_corrupt, frames, size)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist. Give {READABLE}, or the name of a data set: digits, mnist, fashion-mnist, with :train or "
+            ":test."
+        )
+    if path.is_dir():
+        return folder_reader(path, options)(path, options)
+    if path.suffix.lower() not in READERS:
+        raise ValueError(f"{path} ends in {path.suffix!r}. What can be read: {READABLE}.")
+    return READERS[path.suffix.lower()](path, options)
+
+
+# -------------------------------------------------------------------------------------------------------- files
+
+
+def picture(path: Path, options: Options) -> Found:
+    return read_picture(path)[None], [path.name]
+
+
+def film(path: Path, options: Options) -> Found:
+    return open_video(path, options.frames or FRAMES, size=options.size), None
+
+
+def sound(path: Path, options: Options) -> Found:
+    waves = read_sound(path)
+    return waves, waves.names
+
+
+def npy(path: Path, options: Options) -> Found:
+    return read_npy(path), None
+
+
+def npz(path: Path, options: Options) -> Found:
+    sequences = options.kind == "sequences" or (options.kind == "auto" and not is_sparse(path))
+    return (read_sequences if sequences else read_npz)(path), None
+
+
+def csv(path: Path, options: Options) -> Found:
+    named = options.kind == "sequences"
+    return read_csv(path, as_frame="named" if named else options.kind in ("table", "interactions")), None
+
+
+def parquet(path: Path, options: Options) -> Found:
+    """One file, or a folder of them; whole where a sample is spread over several rows."""
+    whole = options.kind in ("sequences", "interactions")
+    limit = in_bytes("auto") if options.limit is None else options.limit
+    return read_parquet(path, options.kind, 2**63 if whole else limit), None
+
+
+def text(path: Path, options: Options) -> Found:
+    return read_text(path), None
+
+
+READERS: dict[str, Callable[[Path, Options], Found]] = {
+    **dict.fromkeys(PICTURES, picture), **dict.fromkeys(FILMS, film), **dict.fromkeys(TEXTS, text),
+    ".wav": sound, ".npy": npy, ".npz": npz, ".csv": csv, ".parquet": parquet,
+}  # fmt: skip
+READABLE = (
+    "a folder of pictures, films, sound or .parquet files, a picture, a film, a .wav file, a .npy array, a sparse matrix or "
+    "sequences (.npz), a .csv or .parquet table, or sentences (.txt, .jsonl)"
+)
+
+
+# ------------------------------------------------------------------------------------------------------ folders
+
+
+def folder_reader(folder: Path, options: Options) -> Callable[[Path, Options], Found]:
+    """What reads a folder, by the files in it and the kind that is asked for."""
+    if next(folder.rglob("*.parquet"), None):
+        return parquet
+    if is_sound(folder, options.kind):
+        return sound
+    return film if is_of_films(folder, options.kind) else pictures
+
+
+def pictures(folder: Path, options: Options) -> Found:
+    """A list where they differ in size, and the kind says that this is meant."""
+    on_error: Literal["skip", "raise"] = "skip" if options.skip_corrupt else "raise"
+    try:
+        found = PictureFolder(folder, on_error=on_error)
+    except MixedPictures as error:
+        if options.kind == "images" and error.in_size:
+            return read_mixed(folder, on_error)
+        raise
+    return found, found.names
+
+
+def is_of_films(folder: Path, kind: str) -> bool:
+    """Whether a folder is read for its films; where it holds pictures too, the kind must say."""
+    if kind != "auto":
+        return kind == "video"
+    films = bool(film_files(folder))
+    if films and has_pictures(folder):
+        raise ValueError(f"{folder} holds pictures and films. Say which to read: kind='images' or kind='video' (--kind).")
+    return films
+
+
+def is_sound(folder: Path, kind: str) -> bool:
+    """Whether a folder holds sound: where that is asked for, or where it holds no pictures."""
+    if kind != "auto" or not wav_files(folder):
+        return kind in ("sound", "mel")
+    return not has_pictures(folder) and not film_files(folder)
+
+
+# --------------------------------------------------------------------------------------------------- helpers
+
+
+def is_sparse(path: Path) -> bool:
+    """Whether a .npz file may hold a sparse matrix rather than sequences; a damaged one is left to the former's reader."""
+    if not is_zipfile(path):
+        return True
+    with ZipFile(path) as archive:
+        return {"format.npy", "shape.npy"} & set(archive.namelist()) != set()
+
+
+def read_npy(path: Path) -> np.ndarray:
+    with open(path, "rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError(f"{path} is no .npy array. Save it with numpy.save.")
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is no .npy array that can be read safely ({error}). Save it with numpy.save.") from error
+
+
+def read_npz(path: Path) -> Any:
+    """A sparse matrix, as scipy.sparse.save_npz writes it, once it is certain that its indices lie within it."""
+    try:
+        matrix = sparse.load_npz(path)  # which refuses pickled objects
+        if hasattr(matrix, "check_format"):
+            matrix.check_format(full_check=True)
+        return matrix
+    except (ValueError, TypeError, KeyError, EOFError, OSError, BadZipFile) as error:
+        raise ValueError(f"{path} holds no sparse matrix ({error}). Save it with scipy.sparse.save_npz.") from error
