@@ -447,6 +447,25 @@ def run(*arguments) -> None:
     assert main([str(argument) for argument in arguments]) == 0
 
 
+def test_codes_in_a_file_are_decoded_with_their_users_and_samples_are_written_as_tables(tmp_path):
+    model, codes, back, drawn = (tmp_path / name for name in ("m", "codes.parquet", "back.csv", "drawn.csv"))
+    fit(prior="normal").save(model)
+    RATED.to_csv(tmp_path / "data.csv", index=False)
+    run("encode", model, tmp_path / "data.csv", "-o", codes)
+    run("decode", model, codes, "-o", back)
+    run("sample", model, "-n", 3, "-o", drawn)
+    expected = load(model).reconstruct(FRAME)
+    assert pd.read_csv(back)["user_id"].tolist() == expected["user_id"].tolist()
+    np.testing.assert_allclose(pd.read_csv(back).iloc[:, 1:], expected.iloc[:, 1:], rtol=1e-4, atol=1e-6)
+    assert pd.read_csv(drawn).shape == (3, ITEMS)
+
+
+def test_a_pair_that_is_there_twice_is_named_plainly():
+    numbered = RATED.assign(user_id=WHO)
+    with pytest.raises(ValueError, match=r"Item 0 has two ratings by user 0, in rows 0 and"):
+        fit(pd.concat([numbered, numbered[:1]]))
+
+
 # ----------------------------------------------------------------------------------------------------- real data
 
 

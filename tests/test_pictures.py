@@ -335,3 +335,68 @@ def test_other_pictures_than_those_of_fit_are_refused(other):
 def test_a_transform_into_a_table_is_refused():
     with pytest.raises(ValueError, match=r"Use encode\(X\)"):
         fully(DIFFERENT["grey"]).transform(DIFFERENT["grey"])
+
+
+@able
+@pytest.mark.parametrize("X", DIFFERENT.values(), ids=DIFFERENT)
+def test_maps_of_different_sizes_are_decoded_as_large_as_what_they_stand_for(X):
+    model = fully(X)
+    codes, back = model.encode(X), model.reconstruct(X)
+    for written in (model.decode(codes), model.inverse_transform(codes)):
+        assert [one.shape[:2] for one in written] == [(4 * -(-h // 4), 4 * -(-w // 4)) for h, w in SIZES]
+        for one, exact in zip(written, back, strict=True):
+            assert one.dtype == exact.dtype and one.ndim == exact.ndim
+            if one.shape == exact.shape:  # nothing was cut off
+                np.testing.assert_allclose(one.astype(float), exact.astype(float), atol=1.01 if X[0].dtype.kind == "u" else 1e-5)
+    alone = model.decode(codes[2:3])[0]
+    np.testing.assert_allclose(alone.astype(float), model.decode(codes)[2].astype(float), atol=1.01)
+    tensor = torch.as_tensor(codes[2])[None].requires_grad_()
+    model.decode(tensor).sum().backward()
+    assert tensor.grad is not None and tensor.grad.abs().sum() > 0
+
+
+@able
+@pytest.mark.parametrize(
+    ("call", "said"),
+    {
+        "an empty list": (lambda m, X: m.decode([]), "empty"),
+        "maps of other channels": (lambda m, X: m.decode([code[..., :1] for code in m.encode(X)]), r"None, None, 2.*Pass a list"),
+        "a way between two sizes": (lambda m, X: m.interpolate(X[0], X[0][:5]), "one size only"),
+        "a condition": (lambda m, X: m.decode(m.encode(X), [0] * 7), "without a condition"),
+        "targets of other sizes": (
+            lambda m, X: Autoencoder(None, max_epochs=1).fit(X, target=X[::-1]),
+            r"Sample 0 is .* but its target is",
+        ),
+        "a condition in fit": (
+            lambda m, X: Autoencoder(None, max_epochs=1).fit(X, condition=[0, 1] * 3 + [0]),
+            "leave condition= away",
+        ),
+    }.values(),
+)
+def test_what_maps_of_different_sizes_cannot_is_said(call, said):
+    X = DIFFERENT["colour"]
+    with pytest.raises(ValueError, match=said):
+        call(fully(X), X)
+
+
+@able
+def test_pictures_of_different_sizes_are_compared_by_their_structure():
+    model = fully(DIFFERENT["colour"], loss="ssim")
+    assert np.isfinite(model.score_samples(DIFFERENT["colour"])).all()
+
+
+@able
+def test_a_folder_of_different_sizes_on_the_command_line(tmp_path, capsys):
+    for place, picture in enumerate(DIFFERENT["colour"]):
+        Image.fromarray(picture.repeat(2, 0).repeat(2, 1)).save(tmp_path / f"{place}.png")
+    run("fit", tmp_path, "-o", tmp_path / "m", "--kind", "images", "-n", "none", "--noise", 0.1, "--epochs", 1)
+    assert "a code of shape (any, any, 128)" in capsys.readouterr().out
+    run("reconstruct", tmp_path / "m", tmp_path, "-o", tmp_path / "out", "--force")
+
+
+def test_of_decoded_pictures_a_quarter_of_the_bound_is_kept(tmp_path):
+    for place in range(40):
+        Image.fromarray(np.full((20, 20), place, np.uint8)).save(tmp_path / f"{place:02}.png")
+    folder = read_path(tmp_path, limit=8000)[0]
+    assert folder.pixels.nbytes == 2000 and not folder.fits
+    assert folder[:, 0, 0].tolist() == list(range(40))

@@ -488,3 +488,30 @@ def test_gaps_and_whole_numbers_of_parquet(folder):
     assert np.array_equal(np.load(folder / "whole.npy"), frame.to_numpy(float))
     frame.assign(a=pd.array([None, *range(49)], "Int64")).to_parquet(folder / "gaps.parquet", row_group_size=10)
     assert isinstance(read_path(folder / "gaps.parquet", limit=1600)[0], ParquetTable)
+
+
+def test_columns_of_a_file_come_in_the_order_of_fit(folder):
+    frame = pd.DataFrame(ROWS[:, :3], columns=["a", "b", "c"])
+    frame.to_parquet(folder / "right.parquet", row_group_size=100)
+    frame[["a", "c", "b"]].to_parquet(folder / "wrong.parquet", row_group_size=100)
+    np.save(folder / "right.npy", ROWS[:, :3])
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
+    expected = model.transform(frame)
+    np.testing.assert_array_equal(model.transform(folder / "right.parquet"), expected)
+    np.testing.assert_array_equal(model.transform(ParquetArray(folder / "right.parquet")), expected)
+    np.testing.assert_array_equal(model.transform(folder / "right.npy"), expected)  # which names no columns
+    for given in (folder / "wrong.parquet", ParquetArray(folder / "wrong.parquet")):
+        with pytest.raises(ValueError, match="Column 1 of the file is 'c', but in fit it was 'b'"):
+            model.transform(given)
+
+
+def test_vectors_of_a_large_file_are_numbers_and_there(folder):
+    frame = pd.DataFrame(ROWS[:, :3], columns=["a", "b", "c"])
+    frame.assign(b="text").to_parquet(folder / "text.parquet", row_group_size=100)
+    frame.iloc[1234, 1] = np.nan
+    frame.to_parquet(folder / "gap.parquet", row_group_size=100)
+    model = Autoencoder(2, kind="vectors", training=Training(memory_limit=20_000), max_epochs=1)
+    with pytest.raises(ValueError, match="first in sample 1234"):
+        model.fit(folder / "gap.parquet")
+    with pytest.raises(ValueError, match=r"more than numbers: 'b' \(.*kind='table'"):
+        model.fit(folder / "text.parquet")

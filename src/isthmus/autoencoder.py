@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from .data.conditions import Condition
 from .data.frames import Layout
 from .data.lazy import Lazy, taken
 from .data.parquet import ParquetTable
-from .data.schema import Ready, given_back, precision_of, refuse_non_finite, tensor_of
+from .data.schema import Ready, fits, given_back, precision_of, refuse_non_finite, tensor_of
 from .kinds import Reading, name_of, reading_of
 from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, initialise, loss_part, refuse_misplaced, several
 from .parts import BOTTLENECKS, Code, Data, part_of
@@ -470,7 +471,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""
         self._need("decoder")
-        values = codes if isinstance(codes, Tensor) else check_array(codes, dtype=[np.float64, np.float32], input_name="codes")
+        as_they_are = isinstance(codes, Tensor) or None in self.code_shape_
+        values = codes if as_they_are else check_array(codes, dtype=[np.float64, np.float32], input_name="codes")
         return self._decoded(values, codes, condition)
 
     def reconstruct(self, X, condition=None, *, missing=None):
@@ -576,7 +578,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         generation.check_arguments(steps=steps)
         both = generation.both_ends(self, a, b)
         told = () if self.condition_ is None else (condition,)
-        ends = [torch.as_tensor(self.encode(end, *told))[0] for end in both]
+        ends = [torch.as_tensor(self.encode(end, *told)[0]) for end in both]
+        if ends[0].shape != ends[1].shape:
+            raise ValueError(
+                f"The codes of a and b have shapes {tuple(ends[0].shape)} and {tuple(ends[1].shape)}: there is a way between "
+                "samples of one size only. Resize or crop one of them."
+            )
         spherical = getattr(self.network_.bottleneck, "posterior", False)
         return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
 
@@ -623,13 +630,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._code(self.schema_.data(values), *(told.values for told in self._told(condition, len(X)))).to(X.device)
 
     def decode(self, codes, condition=None):
-        """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`."""
+        """Decodes (n_samples, *code_shape_): a tensor into a tensor of floats with gradients, else as `inverse_transform`.
+
+        Where codes differ in size as their samples do, they are a list, as `encode` gives it. A map holds the size of its sample
+        only roughly: what is written has the size that its places stand for, such as 16 x 24 for 13 x 18 pixels, and
+        sequences end where the decoder says so. `reconstruct` gives every sample its own size.
+        """
         self._need("decoder")
         if not isinstance(codes, Tensor):
-            return self._decoded(as_numbers(codes), codes, condition)
+            return self._decoded(codes if None in self.code_shape_ else as_numbers(codes), codes, condition)
         self._check_codes(codes)
         told = [told.values for told in self._told(condition, len(codes))]
-        code = Code(codes.reshape(-1, *self.code_shape_).to(self.device_, self.dtype_), condition=told[0] if told else None)
+        code = Code(self._natural(codes).to(self.device_, self.dtype_), condition=told[0] if told else None)
         output = self.network_.decode(code)
         return self.target_schema_.form(self.target_schema_.unscaled(self.network_.mean(output))).to(codes.device)
 
@@ -657,7 +669,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if None in self.code_shape_:
             raise ValueError(
                 f"This model's codes have shape {self.code_shape_} and differ in size as the samples do, so they fill no table. "
-                "Use encode(X), which gives a list, or fit with n_components=32, say."
+                "Use encode(X), which gives a list, or fit with n_components=32, say; pictures must then be of one size."
             )
 
     def _need(self, half: str) -> None:
@@ -677,9 +689,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _rows(self, X) -> Rows:
         self._need("encoder")
-        rows = self._read(X, self.schema_)
+        opened = self._opened(X, self.schema_)
+        rows = self._on_device(self.schema_.read(opened))
         self._check_features(X, reset=False)
+        if self.schema_.kind == "vectors" and isinstance(X, str | Path | Lazy):
+            self._check_columns(layout_of(opened))
         return rows
+
+    def _check_columns(self, layout: Layout | None) -> None:
+        """Refuses a file whose columns have other names than in `fit`, or another order; files without names pass."""
+        known = getattr(self, "feature_names_in_", None)
+        if layout is None or known is None:
+            return
+        for place, (cells, name) in enumerate(zip(layout.columns, known, strict=True)):
+            if cells.name != name:
+                raise ValueError(
+                    f"Column {place} of the file is {cells.name!r}, but in fit it was {name!r}. Bring the columns into the order "
+                    "of feature_names_in_, and rename them where that is what differs."
+                )
 
     def _named(self, codes, rows: Rows):
         """Codes of named samples: in a frame of pandas, where `set_output` asks for one, with the names as the index."""
@@ -736,7 +763,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
     def _check_codes(self, codes) -> None:
-        if codes.ndim < 2 or math.prod(codes.shape[1:]) != self.n_components_:
+        whole = None not in self.code_shape_
+        if not whole and not (codes.ndim == 1 + len(self.code_shape_) and all(map(fits, codes.shape[1:], self.code_shape_))):
+            raise ValueError(
+                f"codes have shape {tuple(codes.shape)}, but this model's have shape {self.code_shape_} each, where None differs "
+                "as the samples do. Pass a list of them, as encode gives it."
+            )
+        if whole and (codes.ndim < 2 or math.prod(codes.shape[1:]) != self.n_components_):
             raise ValueError(
                 f"codes have shape {tuple(codes.shape)}, but this model's are (n_samples, {self.n_components_})"
                 + (f" or (n_samples, {', '.join(map(str, self.code_shape_))})." if len(self.code_shape_) > 1 else ".")
@@ -749,8 +782,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _decoded(self, values, like, condition=None):
         """Data from codes of either shape, in the container and dtype of `like`."""
+        if None in self.code_shape_:
+            return self._decoded_maps(values, like, condition)
         self._check_codes(values)
-        codes, precision = tensor_of(values).reshape(-1, *self.code_shape_), precision_of(values)
+        codes, precision = self._natural(tensor_of(values)), precision_of(values)
         rows = Ready(codes).to(self.dtype_, self.device_)
 
         def decoded(block, told=None):
@@ -759,6 +794,36 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         longest = self.target_schema_.longest
         size = self.block_ if longest is None else fewer(self.block_, math.prod(self.target_schema_.padded([longest])))
         return self.target_schema_.give_back(in_blocks(decoded, size, rows, *self._told(condition, len(values))), like)
+
+    def _decoded_maps(self, codes, like, condition):
+        """Data from codes that differ in size as their samples do; those of one size run together."""
+        self._told(condition, len(codes))  # which refuses one
+        maps = [tensor_of(code if isinstance(code, Tensor) else as_numbers(code)) for code in codes]
+        if not maps:
+            raise ValueError("codes are empty: 0 samples. At least one is needed.")
+        written: list[Any] = [None] * len(maps)
+        for shape in dict.fromkeys(tuple(code.shape) for code in maps):
+            places = [place for place, code in enumerate(maps) if tuple(code.shape) == shape]
+            some = torch.stack([maps[place].detach() for place in places])
+            self._check_codes(some)
+            for place, one in zip(places, self._written_maps(some), strict=True):
+                written[place] = one
+        return self.target_schema_.give_back(written, like)
+
+    def _written_maps(self, codes: Tensor) -> Any:
+        """Data from (n, *code_shape) of one size; the larger what is written is, the fewer at once."""
+
+        def decoded(block):
+            return self._written(self.network_.decode(Code(block)), precision_of(codes))
+
+        rows = Ready(codes).to(self.dtype_, self.device_)
+        with torch.no_grad():
+            space = self.network_.decode(Code(rows.values[:1])).shape[1:-1]
+        return in_blocks(decoded, fewer(self.block_, math.prod(space), len(space)), rows)
+
+    def _natural(self, codes: Tensor) -> Tensor:
+        """Codes of either shape in their natural one."""
+        return codes if None in self.code_shape_ else codes.reshape(-1, *self.code_shape_)
 
     def _written(self, output: Tensor, precision: torch.dtype, length: Tensor | None = None) -> Tensor | list[Tensor]:
         """A reconstruction in the data's form; cast first, for in a narrower type constant columns would be rounded.

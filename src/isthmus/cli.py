@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -95,7 +96,12 @@ def fit(
     *,
     output: Out,
     preset: Preset | None = None,
-    n_components: Annotated[int | None, Parameter(name=["--n-components", "-n"], help="Numbers in the code.")] = None,
+    n_components: Annotated[
+        Literal["auto", "none"] | int | None,
+        Parameter(
+            name=["--n-components", "-n"], negative="", help="Numbers in the code, or none: the natural code, such as a map."
+        ),
+    ] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     choices: Choices | None = None,
     loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "categorical", "ssim"] | None = None,
@@ -123,10 +129,14 @@ def fit(
     refuse_replacing(output, force)
     refuse_unwritable(output)
     given = {
-        "n_components": n_components, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "patience": patience, "loss": loss, "kind": kind, "scale": scale, "device": device,
     }  # fmt: skip
-    settings = {name: value for name, value in given.items() if value is not None}  # the rest is as the preset has it
+    settings: dict[str, Any] = {
+        name: value for name, value in given.items() if value is not None
+    }  # the rest is as the preset has it
+    if n_components is not None:
+        settings["n_components"] = None if n_components == "none" else n_components
     model = composed(preset, choices or [], hidden, noise, settings | {"random_state": seed, "verbose": 2})
     limited(model, memory_limit)
     text = text_of(tokens, longest, kind)
@@ -143,7 +153,7 @@ def fit(
     tell(
         result,
         as_json,
-        lambda: f"{output}: {model.n_iter_} epochs, a code of {model.n_components_} numbers, {reached} {last[reached]:.4g}",
+        lambda: f"{output}: {model.n_iter_} epochs, a code of {size_of_code(model)}, {reached} {last[reached]:.4g}",
     )
     if early.asked:
         raise KeyboardInterrupt(f"stopped by Ctrl-C after epoch {model.n_iter_}; the model so far is in {output}.")
@@ -208,6 +218,12 @@ def decode(
     if not codes.is_file() or codes.suffix.lower() not in (".npy", ".parquet"):
         raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy or .parquet file that 'isthmus encode' wrote.")
     found = read_path(codes)[0]
+    if (
+        fitted.target_schema_.kind == "interactions"
+        and hasattr(found, "set_index")
+        and found.shape[1] == fitted.n_components_ + 1
+    ):
+        found = found.set_index(found.columns[0])  # the users, whom `encode` wrote beside their codes
     write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), None, fitted, force)
 
 
@@ -227,11 +243,11 @@ def reconstruct(model: Path, data: Data, *, output: Out, reading: Reading | None
 
 
 @app.command
-def impute(model: Path, data: Data, *, output: Out, force: Force = False):
+def impute(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
     """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
     fitted = loaded(model)
     target = free_output(output, fitted, force)
-    write_result(target, fitted.impute(opened(data, fitted.schema_.kind)[0]), None, fitted, force)
+    write_result(target, fitted.impute(opened_for(fitted, data, reading)[0]), None, fitted, force)
 
 
 @app.command
@@ -380,6 +396,13 @@ def composed(preset: str | None, choices: list[str], hidden: str | None, noise: 
     for name in own.keys() & flags.keys():
         raise ValueError(f"--set {name}={own[name]}: --{name} says the same. Leave one of them out.")
     return make(**flags | own)
+
+
+def size_of_code(model) -> str:
+    """How many numbers it is, or its shape, where that differs as the samples do."""
+    if model.n_components_ is not None:
+        return f"{model.n_components_} numbers"
+    return f"shape ({', '.join('any' if length is None else str(length) for length in model.code_shape_)})"
 
 
 def text_of(tokens: str | None, longest: int | None, kind: str | None):
@@ -636,9 +659,12 @@ def free_output(path: Path, model, force: bool) -> Path:
 
 
 def free_drawing(path: Path, model, force: bool) -> Path:
-    """A file for new samples: a picture or an array, or of tables, sequences and sound what their own endings say."""
-    drawn = ".npy" in model.target_schema_.endings
-    return free_file(path, (".png", ".npy"), force) if drawn else free_output(path, model, force)
+    """A file for new samples: what their kind of data is written to, or a picture, where they are arrays; no film, for a drawing
+    has no rate, and no folder of pictures."""
+    endings = model.target_schema_.endings
+    if ".npy" not in endings:
+        return free_output(path, model, force)
+    return free_file(path, (".png", *(ending for ending in endings if ending not in ("", ".mp4"))), force)
 
 
 def refuse_replacing_folder(path: Path, schema, force: bool) -> None:
@@ -770,6 +796,7 @@ def main(arguments: list[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
+    shown, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"isthmus: {message}\n"
     try:
         tokens = with_config(tokens)
         app(tokens or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
@@ -784,6 +811,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         note(f"isthmus: {spoken(error)}")
         return 1
+    finally:
+        warnings.formatwarning = shown
     return 0
 
 

@@ -132,6 +132,11 @@ class Network(nn.Module):
         if hasattr(self.architecture, "read_target"):
             tokens, ends = target_schema.tokens, isinstance(self.loss, Ended)
             self.architecture.read_target(0 if tokens else target_schema.shape[-1], tokens, ends)
+        if condition and None in self.code_shape:
+            raise ValueError(
+                f"A condition is told beside a code of one size, but with n_components=None codes have shape {self.code_shape} "
+                "and differ as the samples do. Bring the samples to one size and set n_components, or leave condition= away."
+            )
         read_shape = (math.prod(self.code_shape) + condition,) if condition else self.code_shape
         self.architecture.build_decoder(read_shape, output_shape, target_schema.axes)
         penalties: list[Any] = [penalty for penalty in self.penalties.values() if hasattr(penalty, "build")]
@@ -145,10 +150,11 @@ class Network(nn.Module):
         """Refuses a network that can copy: a code as large as the input, with nothing else that limits it on purpose."""
         room = math.prod(self.code_shape) if None not in self.code_shape else self._room_of(size)
         if room >= size and not (deliberate or getattr(self.bottleneck, "limits", True)):
+            smaller = "" if None in self.code_shape else f"Set n_components below {size}, or make"
             raise ValueError(
                 f"A code of {room} numbers (shape {self.code_shape}) for samples of {size} (n_features={size}) can copy them "
-                f"and learns nothing. Set n_components below {size}, make the code map smaller (fewer channels), or limit the "
-                "code otherwise, for instance with corruption='noise'."
+                f"and learns nothing. {smaller or 'Make'} the code map smaller (fewer channels: architecture=Conv((32, 8))), or "
+                "limit the code otherwise, for instance with corruption='noise'."
             )
 
     @torch.no_grad()
@@ -288,7 +294,7 @@ def check_maps(network: Network, hidden_shape, n_components) -> None:
     if fixed:
         raise ValueError(
             f"{fixed[0]!r} needs codes of one size, but with n_components=None they have shape {tuple(hidden_shape)} and differ "
-            "as the samples do. Set n_components, 32 say."
+            "as the samples do. Set n_components, 32 say; pictures must then be of one size."
         )
 
 

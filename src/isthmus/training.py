@@ -123,6 +123,7 @@ class Samples:
         """Splits off the share `held_out` to validate on, or takes it, where it is rows of its own."""
         if len(target) != len(source):
             raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
+        refuse_other_sizes(source, target)
         if None not in (source.names, target.names) and source.names != target.names:
             raise ValueError(f"X and target name different samples: {target.names.first_other(source.names)}. Give both of each.")
         samples = cls(source, target, None if weight is None else torch.as_tensor(weight), condition)
@@ -166,6 +167,20 @@ class Samples:
     def rows(self) -> list:
         """What a network reads to rebuild: sources, targets and, where there are any, conditions."""
         return [self.source, self.target, *([] if self.condition is None else [self.condition])]
+
+
+def refuse_other_sizes(source: Rows, target: Rows) -> None:
+    """Refuses pictures that differ in size among one another, and from their targets: no batch holds both."""
+    if target is source or source.schema.axes < 2 or not (source.schema.varies and target.schema.varies):
+        return
+    differ = (source.values.sizes != target.values.sizes).any(1)
+    if differ.any():
+        place = int(differ.nonzero()[0])
+        sizes = (" x ".join(map(str, rows.values.sizes[place].tolist())) for rows in (source, target))
+        raise ValueError(
+            f"Sample {place} is {next(sizes)}, but its target is {next(sizes)}: a target is as large as its sample. Resize or "
+            "crop one of them."
+        )
 
 
 @dataclass

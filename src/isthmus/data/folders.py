@@ -34,8 +34,8 @@ class PictureFolder(Lazy):
 
     It is (n, height, width), or (n, height, width, channels). Opening reads the headers alone. Pixels are decoded by threads
     when they are asked for, ahead where slices follow one another, and kept up to `memory`; of a larger folder the rest is
-    decoded each time, and it is never in memory as a whole. Pictures stand upright, as EXIF says. Grey ones are uint8, uint16
-    or (mode F) float32, coloured ones uint8 with 3 channels, or 4 where there is transparency.
+    decoded each time. What `fit` holds besides is bounded by `Training(memory_limit=...)`. Pictures stand upright, as EXIF says.
+    Grey ones are uint8, uint16 or (mode F) float32, coloured ones uint8 with 3 channels, or 4 where there is transparency.
 
     Parameters
     ----------
@@ -242,7 +242,11 @@ def refuse_mixed(files: Sequence[str], forms: Sequence[Form]) -> None:
     for file, (shape, dtype) in zip(files, forms, strict=True):
         if (shape, dtype) != forms[0]:
             in_size = len({(form[0][2:], form[1]) for form in forms}) == 1
-            cure = " Or read them as they are, with kind='images', and fit with n_components=None." if in_size else ""
+            cure = (
+                " Or read them as they are, with kind='images', and fit with n_components=None (--kind images -n none)."
+                if in_size
+                else ""
+            )
             raise MixedPictures(
                 f"{file} is {shape} {dtype}, but {files[0]} is {forms[0][0]} {forms[0][1]}. "
                 f"Resize or convert the pictures to one size and mode.{cure}",

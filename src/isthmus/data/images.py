@@ -98,7 +98,8 @@ class Images(Schema):
             sizes = ", ".join(map(str, self.seen[:4])) + (", ..." if len(self.seen) > 4 else "")
             raise ValueError(
                 f"The samples differ in size: {sizes}, and a code of {n_components} numbers asks for one size. Resize or crop "
-                "them, or set n_components=None: the code of a convolutional network is then a map that grows with the sample."
+                "them, or set n_components=None (-n none): the code of a convolutional network is then a map that grows with "
+                "the sample."
             )
 
     def check_shape(self, X) -> None:

@@ -380,7 +380,7 @@ def refuse_doubles(pairs: np.ndarray, frame: nw.DataFrame, columns: dict[str, st
     if not len(again):
         return
     first, second = order[again[0]], order[again[0] + 1]
-    user, item = (frame[columns[role]][int(first)] for role in ("user", "item"))
+    user, item = (frame[columns[role]][[int(first)]].to_list()[0] for role in ("user", "item"))
     raise ValueError(
         f"Item {item!r} has two ratings by user {user!r}, in rows {first} and {second} ({len(again)} such pairs in all). Keep "
         f"one: X.drop_duplicates([{columns['user']!r}, {columns['item']!r}], keep='last'), or add them up, where they are counts."

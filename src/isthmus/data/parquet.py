@@ -242,7 +242,9 @@ def read_parquet(path, kind: str, limit: int) -> Any:
             f"take more than memory_limit, {limit / 1e6:,.3g} MB, a quarter of that is read at a time. Write smaller row groups "
             "(row_group_size=10_000), raise memory_limit, or convert numbers once: isthmus convert data.parquet -o data.npy."
         )
-    return ParquetArray(files) if kind != "table" and files.are_numbers else ParquetTable(files)
+    if kind == "vectors":
+        refuse_other_cells(files, "Leave such columns out, or read them as a table: kind='table' (--kind table).")
+    return ParquetArray(files) if kind == "vectors" or (kind != "table" and files.are_numbers) else ParquetTable(files)
 
 
 def to_blocks(path, target, overwrite: bool = False) -> tuple[int, int]:
@@ -266,10 +268,7 @@ def to_blocks(path, target, overwrite: bool = False) -> tuple[int, int]:
         raise ValueError(f"{target} ends in {target.suffix!r}: a file that ends in .npy is expected.")
     refuse_existing(target, overwrite)
     files = ParquetFiles(path)
-    others = [name for name in files.names if not is_number(files.schema.field(name).type)]
-    if others:
-        kinds = ", ".join(f"{name!r} ({files.schema.field(name).type})" for name in others[:5])
-        raise ValueError(f"{path} holds more than numbers: {kinds}. Leave such columns out, or fit to the Parquet itself.")
+    refuse_other_cells(files, "Leave such columns out, or fit to the Parquet itself.")
     shape, dtype = (len(files), files.width), dtype_of(files)
     with file_aside(target) as file:
         head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -280,6 +279,13 @@ def to_blocks(path, target, overwrite: bool = False) -> tuple[int, int]:
 
 
 # --------------------------------------------------------------------------------------------------- helpers
+
+
+def refuse_other_cells(files: ParquetFiles, cure: str) -> None:
+    others = [name for name in files.names if not is_number(files.schema.field(name).type)]
+    if others:
+        kinds = ", ".join(f"{name!r} ({files.schema.field(name).type})" for name in others[:5])
+        raise ValueError(f"{files.path} holds more than numbers: {kinds}. {cure}")
 
 
 def is_number(kind) -> bool:

@@ -13,6 +13,7 @@ from .csv_files import read_csv
 from .films import SUFFIXES as FILMS
 from .folders import SUFFIXES as PICTURES
 from .folders import MixedPictures, PictureFolder, has_pictures, read_mixed, read_picture
+from .lazy import MEMORY
 from .memory import in_bytes
 from .parquet import read_parquet
 from .sequences import read_npz as read_sequences
@@ -34,6 +35,16 @@ class Options:
     frames: int | None = None
     size: tuple[int, int] | None = None
 
+    @property
+    def room(self) -> int:
+        """Bytes that the data may take."""
+        return in_bytes("auto") if self.limit is None else self.limit
+
+    @property
+    def kept(self) -> int:
+        """Bytes of decoded pixels that are kept: two windows of samples take half of the room while training."""
+        return min(MEMORY, self.room // 4)
+
 
 def read_path(
     path,
@@ -49,8 +60,8 @@ def read_path(
     A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each; a .txt file a sentence a line, a .jsonl
     file an object a line. A folder of pictures is a lazy array (`PictureFolder`), and so are films (`open_video`). A folder may
     hold .parquet files instead; what of these is larger than `limit` bytes is a lazy array or table; None: half of the free
-    memory. `skip_corrupt` leaves out what cannot be read in a folder, with a warning; `frames` and `size` (height, width) are of
-    the windows of a film.
+    memory. Of decoded pictures and films a quarter of it is kept, 1 GiB at most. `skip_corrupt` leaves out pictures of a folder
+    that cannot be read, with a warning; `frames` and `size` (height, width) are of the windows of a film.
     """
     path, options = Path(path).expanduser(), Options(kind, limit, skip_corrupt, frames, size)
     if not path.exists():
@@ -73,7 +84,7 @@ def picture(path: Path, options: Options) -> Found:
 
 
 def film(path: Path, options: Options) -> Found:
-    return open_video(path, options.frames or FRAMES, size=options.size), None
+    return open_video(path, options.frames or FRAMES, size=options.size, memory=options.kept), None
 
 
 def sound(path: Path, options: Options) -> Found:
@@ -98,8 +109,7 @@ def csv(path: Path, options: Options) -> Found:
 def parquet(path: Path, options: Options) -> Found:
     """One file, or a folder of them; whole where a sample is spread over several rows."""
     whole = options.kind in ("sequences", "interactions")
-    limit = in_bytes("auto") if options.limit is None else options.limit
-    return read_parquet(path, options.kind, 2**63 if whole else limit), None
+    return read_parquet(path, options.kind, 2**63 if whole else options.room), None
 
 
 def text(path: Path, options: Options) -> Found:
@@ -132,10 +142,10 @@ def pictures(folder: Path, options: Options) -> Found:
     """A list where they differ in size, and the kind says that this is meant."""
     on_error: Literal["skip", "raise"] = "skip" if options.skip_corrupt else "raise"
     try:
-        found = PictureFolder(folder, on_error=on_error)
+        found = PictureFolder(folder, memory=options.kept, on_error=on_error)
     except MixedPictures as error:
         if options.kind == "images" and error.in_size:
-            return read_mixed(folder, on_error)
+            return read_mixed(folder, on_error, options.room)
         raise
     return found, found.names
 

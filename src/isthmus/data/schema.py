@@ -110,7 +110,7 @@ class Schema:
         """Several samples, such as an array of them."""
         return samples if self.varies else np.stack(samples)
 
-    def give_back(self, values: Tensor, like):
+    def give_back(self, values: Any, like):
         """Written values in the container that `like` came in."""
         return given_back(values, like)
 
@@ -280,8 +280,6 @@ class Rows:
             return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         if sparse.issparse(self.values):
             return self._finish(torch.from_numpy(self.values[index.cpu().numpy()].toarray()))
-        if isinstance(self.values, Lazy):
-            return self._finish(tensor_of(self.values[index.cpu().numpy()]))
         values = tensor_of(self.values)
         return self._finish(values.index_select(0, index.to(values.device)))
 

@@ -371,7 +371,6 @@ class SSIM(Loss):
                 f"{self!r} compares pictures, but a sample has shape {tuple(target_schema.shape)}. Give images "
                 "(n, height, width[, channels]), kind='images', or use loss='squared'."
             )
-        self.side = min(self.window, *(2 * length - 1 for length in target_schema.shape[:2]))
         self.similarity()
         return super().build(target_schema)
 
@@ -381,7 +380,8 @@ class SSIM(Loss):
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
         pair = (values.movedim(-1, 1) for values in (output, target.values))  # (batch, channels, height, width)
-        similar = self.similarity()(*pair, self.side, max_val=1.0, eps=0.0)
+        side = min(self.window, *(2 * length - 1 for length in output.shape[1:3]))
+        similar = self.similarity()(*pair, side, max_val=1.0, eps=0.0)
         return sum_features(1 - similar.movedim(1, -1), target)
 
     @staticmethod
