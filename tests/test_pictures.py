@@ -400,3 +400,23 @@ def test_of_decoded_pictures_a_quarter_of_the_bound_is_kept(tmp_path):
     folder = read_path(tmp_path, limit=8000)[0]
     assert folder.pixels.nbytes == 2000 and not folder.fits
     assert folder[:, 0, 0].tolist() == list(range(40))
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_codes_of_files_carry_their_names_and_are_decoded_under_them(ending, tmp_path):
+    pd = pytest.importorskip("pandas")
+    source, model, codes, out = tmp_path / "in", tmp_path / "m", tmp_path / f"codes{ending}", tmp_path / "out"
+    source.mkdir()
+    written(source, bytes_of(6, 8, 8))
+    (source / "2b.png").write_bytes(b"no picture")
+    for tokens in (
+        ["fit", source, "--skip-corrupt", "-n", 3, "--epochs", 1, "-o", model],
+        ["encode", model, source, "--skip-corrupt", "-o", codes],
+        ["decode", model, codes, "-o", out],
+    ):
+        assert cli.main([str(token) for token in tokens]) == 0
+    frame = pd.read_parquet(codes) if ending == ".parquet" else pd.read_csv(codes)
+    names = sorted(file.name for file in source.iterdir() if file.name != "2b.png")
+    assert frame["name"].tolist() == names and frame.shape == (6, 4)
+    assert sorted(file.name for file in out.iterdir()) == names

@@ -450,7 +450,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         codes = in_blocks(self._code, self.block_, rows, *self._told(condition, len(rows)))
         return self._named(given_back(codes.flatten(1).to(precision_of(rows.values)), X), rows)
 
-    def encode_to(self, path, X, condition=None, overwrite=False):
+    def encode_to(self, path, X, condition=None, overwrite=False, names=None):
         """Writes the codes of `X` to a file block by block: what `transform` gives, of data and codes of any size.
 
         Parameters
@@ -459,6 +459,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             as a whole or not at all.
         X, condition : as for `transform`
         overwrite : bool, default False; whether a file that is there is replaced
+        names : list of str, default None; of the samples, as a first column "name" of a .parquet file
 
         >>> model.encode_to(folder / "codes.npy", X)
         >>> bool((np.load(folder / "codes.npy") == model.transform(X)).all())
@@ -466,7 +467,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         from .codes import write_codes
 
-        write_codes(self, Path(path), X, condition, overwrite)
+        write_codes(self, Path(path), X, condition, overwrite, names)
 
     def inverse_transform(self, codes, condition=None):
         """Decodes (n_samples, n_components), as `transform` returns them, into the form the data came in."""

@@ -163,18 +163,21 @@ def fit(
 def encode(model: Path, data: Data, *, output: Out, reading: Reading | None = None, force: Force = False):
     """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
 
-    As .csv or .parquet, codes have named columns, and those of interactions the users beside them.
+    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users.
     """
     target = free_file(output, (".npy", ".csv", ".parquet"), force)
     fitted = loaded(model)
-    X, _ = opened_for(fitted, data, reading)
-    named = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
-    if target.suffix.lower() != ".csv" and not named:
-        return fitted.encode_to(target, X, told_to(fitted, data), overwrite=force)
+    X, names = opened_for(fitted, data, reading)
+    users = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
+    if target.suffix.lower() != ".csv" and not users:
+        return fitted.encode_to(target, X, told_to(fitted, data), force, names)
+    from .codes import NAMES
     from .data.frames import write_frame
     from .files import file_aside
 
     codes = fitted.set_output(transform="pandas").transform(X, told_to(fitted, data))
+    if names is not None:
+        codes.insert(0, NAMES, names)
     with file_aside(target) as file:
         write_frame(file, codes if codes.index.name is None else codes.reset_index(), target.suffix.lower())
     return None
@@ -213,18 +216,16 @@ def decode(
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
+    from .codes import NAMES
     from .data import read_path
 
-    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".parquet"):
-        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy or .parquet file that 'isthmus encode' wrote.")
-    found = read_path(codes)[0]
-    if (
-        fitted.target_schema_.kind == "interactions"
-        and hasattr(found, "set_index")
-        and found.shape[1] == fitted.n_components_ + 1
-    ):
-        found = found.set_index(found.columns[0])  # the users, whom `encode` wrote beside their codes
-    write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), None, fitted, force)
+    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".csv", ".parquet"):
+        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy, .csv or .parquet file that 'isthmus encode' wrote.")
+    found, names = read_path(codes)[0], None
+    if hasattr(found, "set_index") and found.shape[1] == (fitted.n_components_ or 0) + 1:
+        found = found.set_index(found.columns[0])  # the users, or the names of files, that `encode` wrote beside the codes
+        names = found.index.tolist() if found.index.name == NAMES else None
+    write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), names, fitted, force)
 
 
 @app.command

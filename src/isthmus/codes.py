@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from .data.schema import precision_of
 from .files import file_aside, refuse_existing
 from .network import each_block, in_blocks
 
+NAMES = "name"  # the column of the samples' names, beside those of the code
 _GATHERED = 2**20  # numbers that are written at once
 
 
-def write_codes(model, path: Path, X, condition=None, overwrite: bool = False) -> None:
+def write_codes(model, path: Path, X, condition=None, overwrite: bool = False, names: list[str] | None = None) -> None:
     """The codes of `X` as .npy or .parquet; see `Autoencoder.encode_to`."""
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".parquet"):
@@ -24,9 +26,11 @@ def write_codes(model, path: Path, X, condition=None, overwrite: bool = False) -
     refuse_existing(path, overwrite)
     rows = model._rows(X)
     model._refuse_uneven_codes()
+    if names is not None and len(names) != len(rows):
+        raise ValueError(f"There are {len(rows)} samples, but {len(names)} names: one for each is expected.")
     told = model._told(condition, len(rows))
     dtype = precision_of(rows.values)
-    with file_aside(path) as file, (array_file if suffix == ".npy" else table_file)(file, model, len(rows), dtype) as write:
+    with file_aside(path) as file, written(file, suffix, model, len(rows), dtype, names) as write:
         for codes in gathered(model, rows, *told):
             write(codes.to(dtype).numpy())
 
@@ -49,6 +53,10 @@ def gathered(model, *rows) -> Iterator[torch.Tensor]:
         yield buffer[:count]
 
 
+def written(file, suffix: str, model, count: int, dtype: torch.dtype, names: list[str] | None):
+    return array_file(file, model, count, dtype) if suffix == ".npy" else table_file(file, model, dtype, names)
+
+
 @contextmanager
 def array_file(file, model, count: int, dtype: torch.dtype):
     """Writes codes behind the head of a .npy file."""
@@ -59,13 +67,19 @@ def array_file(file, model, count: int, dtype: torch.dtype):
 
 
 @contextmanager
-def table_file(file, model, count: int, dtype: torch.dtype):
-    """Writes codes as row groups of a Parquet file."""
+def table_file(file, model, dtype: torch.dtype, names: list[str] | None):
+    """Writes codes as row groups of a Parquet file, with the names of the samples before them."""
     arrow: Any = needed_pyarrow("Codes as .parquet")
     from pyarrow import parquet
 
-    names = list(model.get_feature_names_out())
     kind = arrow.float64() if dtype == torch.float64 else arrow.float32()
-    schema = arrow.schema([(name, kind) for name in names])
+    called = [] if names is None else [(NAMES, arrow.string())]
+    schema = arrow.schema([*called, *((name, kind) for name in model.get_feature_names_out())])
+    rest = iter(names or ())
+
+    def write(codes: np.ndarray) -> None:
+        columns = [] if names is None else [list(islice(rest, len(codes)))]
+        writer.write_table(arrow.table([*columns, *np.ascontiguousarray(codes.T)], schema=schema))
+
     with parquet.ParquetWriter(file, schema) as writer:
-        yield lambda codes: writer.write_table(arrow.table(list(np.ascontiguousarray(codes.T)), schema=schema))
+        yield write
