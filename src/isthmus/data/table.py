@@ -250,7 +250,10 @@ class Table(Schema):
         rebuilt, filled = frame_of(rebuilt), []
         for name in X.columns:
             there = ~(X[name].is_null() | X[name].is_nan()) if X[name].dtype.is_float() else ~X[name].is_null()
-            filled.append(X[name].zip_with(there, rebuilt[name]).alias(name))
+            other = rebuilt[name]
+            if other.implementation != X.implementation:  # the model was fitted to a frame of another library
+                other = nw.new_series(name, other.to_list(), X[name].dtype, backend=X.implementation)
+            filled.append(X[name].zip_with(there, other).alias(name))
         return nw.to_native(X.with_columns(*filled))
 
     # ----------------------------------------------------------------------------------------------- files
