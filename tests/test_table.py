@@ -352,3 +352,9 @@ def test_cells_are_filled_in_a_frame_of_another_library_and_in_a_file(tmp_path):
     assert isinstance(other, pl.DataFrame) and other["of"].to_list() == filled["of"].tolist()
     assert np.allclose(other["x"], filled["x"])
     assert np.allclose(model.impute(tmp_path / "x.csv")["x"], filled["x"])
+
+
+def test_categories_of_pandas_stay_though_no_rebuilt_row_holds_them():
+    frame = pd.DataFrame({"x": np.arange(100.0), "of": pd.Categorical(["a"] * 99 + ["rare"], ["rare", "a", "never"])})
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
+    assert model.reconstruct(frame[:5])["of"].dtype == frame["of"].dtype
