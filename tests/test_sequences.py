@@ -10,7 +10,7 @@ from scipy.io import wavfile
 
 from isthmus import Autoencoder, load, presets
 from isthmus.cli import main
-from isthmus.data import Waves, open_data, read_path, read_sound
+from isthmus.data import Waves, kind_of, open_data, read_path, read_sound
 from isthmus.data.ragged import Pieces, bucket
 from isthmus.data.sequences import Named, Sequences, write_npz
 from isthmus.data.sound import from_log_mel, log_mel, mel_filters, spectrum, wav_bytes
@@ -581,3 +581,20 @@ def test_pieces_are_taken_apart_and_keep_their_names():
     some = pieces[[2, 0]]
     assert isinstance(some, Pieces) and some.names == [pieces.names[2], pieces.names[0]] and some.layout is pieces.layout
     assert torch.equal(some.listed()[0], pieces.listed()[2])
+
+
+def test_codes_of_a_long_frame_are_named_by_its_sequences():
+    frame = pd.DataFrame({"unique_id": ["b"] * 5 + ["a"] * 7, "ds": [*range(5), *range(7)], "y": np.arange(12.0)})
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
+    codes = model.transform(frame)
+    named = model.set_output(transform="pandas").transform(frame)
+    assert named.index.tolist() == ["b", "a"] and named.index.name == "unique_id" and (named.to_numpy() == codes).all()
+
+
+def test_lists_are_guessed_only_where_that_is_certain():
+    assert kind_of([[1.0, 2.0, 3.0], [1.0, 2.0]]) == "sequences"
+    assert kind_of([[1.0, 2.0], [1.0, 2.0]]) == "vectors"
+    assert kind_of(Named([np.zeros((5, 2)), np.zeros((7, 2))])) == "sequences"
+    assert kind_of([np.zeros((5, 2), np.uint8)]) == "images"
+    with pytest.raises(ValueError, match="kind='sequences'"):
+        kind_of([np.zeros((5, 2)), np.zeros((7, 2))])

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
 from isthmus import Autoencoder, load, presets
 from isthmus.cli import main
-from isthmus.data import read_path
+from isthmus.data import KINDS, read_path
 from isthmus.parts import Columns, Data, Drop, JumpReLU, Mask, Noise, Random, Swap, TopK
 
 RANDOM = np.random.default_rng(0)
@@ -325,3 +326,35 @@ def test_new_rows_through_the_command_line(tmp_path, capsys):
 
 def run(*arguments) -> None:
     assert main([str(argument) for argument in arguments]) == 0
+
+
+def test_categories_that_are_numbers_or_truths_are_known_where_cells_are_missing():
+    for values in ([1, 2, 3, None], [True, False, True, None], ["a", "b", "c", None]):
+        frame = pd.DataFrame({"x": np.arange(100.0), "of": pd.Categorical(values * 25)})
+        schema = KINDS["table"].learn(KINDS["table"].check(frame))
+        encoded = schema.encode(KINDS["table"].check(frame))
+        assert (np.isnan(encoded[:, 1]) == frame["of"].isna()).all()
+        assert schema.cells[1].decode(encoded[:3, 1:]) == values[:3]
+
+
+def test_a_column_that_never_changes_comes_back_exactly():
+    frame = pd.DataFrame({"x": np.arange(50.0), "same": 0.1, "day": pd.Timestamp("2020-02-03"), "of": ["a", "b"] * 25})
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
+    rebuilt = model.reconstruct(frame)
+    assert rebuilt["same"].equals(frame["same"]) and rebuilt["day"].equals(frame["day"])
+
+
+def test_cells_are_filled_in_a_frame_of_another_library_and_in_a_file(tmp_path):
+    frame = pd.DataFrame({"x": [1.0, None, 3.0, 4.0] * 20, "of": ["a", "b", None, "b"] * 20})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(frame)
+    filled, other = model.impute(frame), model.impute(pl.from_pandas(frame))
+    assert isinstance(other, pl.DataFrame) and other["of"].to_list() == filled["of"].tolist()
+    assert np.allclose(other["x"], filled["x"])
+    assert np.allclose(model.impute(tmp_path / "x.csv")["x"], filled["x"])
+
+
+def test_categories_of_pandas_stay_though_no_rebuilt_row_holds_them():
+    frame = pd.DataFrame({"x": np.arange(100.0), "of": pd.Categorical(["a"] * 99 + ["rare"], ["rare", "a", "never"])})
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
+    assert model.reconstruct(frame[:5])["of"].dtype == frame["of"].dtype

@@ -43,9 +43,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         bottleneck twice the input's, up to 4096. None keeps the natural shape of the architecture's innermost layer (a map,
         for convolution).
     architecture : "auto", str or part, default "auto"
-        The networks that read and write: "dense", "conv", "recurrent" or "transformer", or a part such as
-        `Dense(hidden=(128, 64))`. "auto" is dense for vectors, convolutional for images, recurrent for sequences and a
-        transformer for text.
+        The networks that read and write: "dense", "conv", "recurrent", "transformer" or "local", or a part such as
+        `Dense(hidden=(128, 64))`. "auto" is convolutional for images and video, recurrent for sequences and sound, local for
+        text, else dense.
     bottleneck : str or part, default "plain"
         What limits the code: "plain", "l1", "kl_sparse", "topk", "batch_topk", "jumprelu", "gaussian", "vector_quantized",
         "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
@@ -499,7 +499,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def impute(self, X, condition=None):
         """`X` with its missing cells, and no others, filled by what the model rebuilds there; for tables."""
-        return self._table("impute").fill(X, self.reconstruct(X, condition))
+        schema = self._table("impute")
+        X = open_data(X, schema.kind, self._room())[0]
+        return schema.fill(X, self.reconstruct(X, condition))
 
     def score_cells(self, X, condition=None):
         """Minus the loss of every cell, in nats, (n_samples, columns), judged by the other cells of its row; for tables.
@@ -712,7 +714,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _named(self, codes, rows: Rows):
         """Codes of named samples: in a frame of pandas, where `set_output` asks for one, with the names as the index."""
         asked = getattr(self, "_sklearn_output_config", {}).get("transform") or get_config()["transform_output"]
-        return codes if rows.names is None or asked != "pandas" else rows.names.indexed(codes)
+        return rows.indexed(codes) if asked == "pandas" else codes
 
     def _encoded(self, data: Data, condition: Tensor | None = None) -> Code:
         return self.network_.encode(data.told(condition))

@@ -1,5 +1,6 @@
 """Data in, data back: one schema for each kind of data, and the front door that tells the kinds apart."""
 
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,8 @@ def kind_of(X) -> str:
     """The kind of data that `X` is; asks where there is more than one answer."""
     if isinstance(X, Lazy | ParquetTable) and X.kind:
         return X.kind
-    if isinstance(X, Waves):
-        return "sound"
+    if isinstance(X, Named):
+        return "sound" if isinstance(X, Waves) else "sequences"
     if is_text(X):
         return "text"
     frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
@@ -69,12 +70,16 @@ def kind_of(X) -> str:
         return "sequences"
     if sparse.issparse(X) or not hasattr(X, "shape"):
         axes = getattr(X[0], "ndim", 0) if isinstance(X, list | tuple) and len(X) else 0
+        if axes == 2 and not is_bytes(X[0]):
+            raise ValueError(
+                f"X is a list of arrays of two axes and dtype {X[0].dtype}, which could be more than one kind of data. Say "
+                "which: kind='images' for pictures (height, width), kind='sequences' for (steps, channels)."
+            )
         return {2: "images", 3: "images", 4: "video"}.get(axes, "vectors")
     shape, ndim = tuple(X.shape), len(X.shape)
     if ndim <= 2:
         return "vectors"
-    whole = str(X.dtype).removeprefix("torch.") in ("uint8", "uint16")
-    if (ndim == 3 and whole) or (ndim == 4 and shape[-1] in (1, 3, 4)):
+    if (ndim == 3 and is_bytes(X)) or (ndim == 4 and shape[-1] in (1, 3, 4)):
         return "images"
     if ndim == 5:
         return "video"
@@ -85,9 +90,18 @@ def kind_of(X) -> str:
     )
 
 
+def is_bytes(X) -> bool:
+    """Whether these are whole numbers as pictures have them."""
+    return str(X.dtype).removeprefix("torch.") in ("uint8", "uint16")
+
+
 def differ_in_length(X) -> bool:
-    """Whether this is a list of one-dimensional arrays of several lengths."""
-    return isinstance(X, list) and all(getattr(x, "ndim", 0) == 1 for x in X) and len({len(x) for x in X}) > 1
+    """Whether this is a list of one-dimensional arrays, or lists of numbers, of several lengths."""
+    return isinstance(X, list) and all(map(is_series, X)) and len({len(x) for x in X}) > 1
+
+
+def is_series(x) -> bool:
+    return all(isinstance(value, Real) for value in x) if isinstance(x, list | tuple) else getattr(x, "ndim", 0) == 1
 
 
 def as_array(X) -> np.ndarray:

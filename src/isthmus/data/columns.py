@@ -22,6 +22,7 @@ class Column:
     role : "number", "boolean", "category" or "date";   values : the categories, in order
     center, scale : of what is encoded, (x - center) / scale;   middle, tails : of asinh((x - middle) / tails), which draws in
     the tails of a skewed column; none where tails is 0;   cycles : of a date;   step : seconds that a date is rounded to
+    constant : whether all cells hold `center`, which is then written back exactly
     """
 
     name: str
@@ -33,6 +34,7 @@ class Column:
     tails: float = 0.0
     cycles: list[str] = field(default_factory=list)
     step: float = 1.0
+    constant: bool = False
 
     @classmethod
     def learn(cls, name: str, series, weight) -> "Column":
@@ -50,7 +52,8 @@ class Column:
             column.cycles = [c for c, length in _CYCLES.items() if np.ptp(known) > length and column.step < length]
         elif np.ptp(known) and abs(stats.skew(known)) > SKEWED:
             column.middle, column.tails = mean_and_std(known, counts)
-        column.center, column.scale = mean_and_std(column.bent(known), counts)
+        column.constant = not np.ptp(known)
+        column.center, column.scale = (float(known[0]), 1.0) if column.constant else mean_and_std(column.bent(known), counts)
         return column
 
     @property
@@ -74,7 +77,7 @@ class Column:
         if self.role == "boolean":
             return series.cast(nw.Float64).to_numpy().astype(np.float32)
         known = {str(value): place for place, value in enumerate(self.values)}
-        texts = series.cast(nw.String)
+        texts = texts_of(series)
         places = texts.replace_strict(list(known), list(known.values()), default=-1, return_dtype=nw.Int64).to_numpy()
         places = np.where(series.is_null().to_numpy(), np.nan, places).astype(np.float32)
         strange = np.flatnonzero(places == -1)
@@ -92,6 +95,8 @@ class Column:
         """Cells from (n, len(widths)) numbers."""
         if self.values:
             return [self.values[int(place)] for place in encoded[:, 0]]
+        if self.constant:
+            return np.full(len(encoded), self.center)
         values = encoded[:, 0].astype(np.float64) * self.scale + self.center
         values = np.sinh(values) * self.tails + self.middle if self.tails else values
         return values if self.role == "number" else np.round(values / self.step) * self.step
@@ -156,7 +161,8 @@ class Gathering:
             return
         if not self.raw.weight:
             raise ValueError(f"Column {self.name!r} holds nothing: all cells are missing. Leave it out.")
-        column.center, column.scale = self.raw.mean_and_std
+        column.constant = bool(self.low == self.high)
+        column.center, column.scale = (float(self.low), 1.0) if column.constant else self.raw.mean_and_std
         if self.role == "date":
             column.step = _DAY if self.whole_days else 1.0
             column.cycles = [c for c, length in _CYCLES.items() if self.high - self.low > length and column.step < length]
@@ -218,6 +224,15 @@ def categories_of(name: str, series: nw.Series) -> list:
     if len({str(value) for value in values}) < len(values):
         raise ValueError(f"Column {name!r} has categories that read alike, such as 1 and '1'. Make them of one type.")
     return values
+
+
+def texts_of(series: nw.Series) -> nw.Series:
+    """The cells as texts. Pandas turns whole numbers and truths among its categories into floats where cells are missing."""
+    native: Any = nw.to_native(series)
+    if not hasattr(native, "cat") or not hasattr(native.cat, "rename_categories"):
+        return series.cast(nw.String)
+    named = native.cat.rename_categories([str(value) for value in native.cat.categories])
+    return nw.from_native(named, series_only=True).cast(nw.String)
 
 
 def numbers_of(series) -> np.ndarray:

@@ -102,6 +102,10 @@ class Ragged(Rows):
         sizes, group = torch.unique(self.padded_sizes, dim=0, return_inverse=True)
         return [(group == place).nonzero().flatten() for place in range(len(sizes))]
 
+    def indexed(self, codes) -> Any:
+        form = self.values.layout
+        return form.indexed(codes, self.values.names) if hasattr(form, "indexed") else codes
+
     def resident(self) -> "Ragged":
         if self.ready:
             return self

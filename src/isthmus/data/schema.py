@@ -259,6 +259,10 @@ class Rows:
     def to(self, dtype, device) -> "Rows":
         return Rows(self.schema, self.values, dtype, device, self.ready, self.names)
 
+    def indexed(self, codes) -> Any:
+        """Codes in a frame of pandas with the samples' names as its index, where the rows of the data are not the samples."""
+        return codes if self.names is None else self.names.indexed(codes)
+
     def resident(self) -> "Rows":
         """All on the device, floats scaled in advance; for training, where each sample is read many times."""
         if sparse.issparse(self.values):

@@ -79,6 +79,11 @@ class Long(Form):
         values = np.stack([readable(name, frame[name]) for name in self.channels], 1).astype(self.dtype)[order]
         return np.split(values, np.cumsum(counts)[:-1]), names
 
+    def indexed(self, codes, names: list) -> Any:
+        """Codes, a row for each sequence, as a frame of pandas with the names as its index."""
+        pandas: Any = imported("pandas")
+        return pandas.DataFrame(np.asarray(codes), index=pandas.Index(names, name=self.identity))
+
     def sorted(self, frame: nw.DataFrame) -> tuple[np.ndarray, np.ndarray, list]:
         """Rows in the order of sequences and steps, the steps of each sequence, and their names."""
         assert self.identity is not None

@@ -220,7 +220,11 @@ class Table(Schema):
             if cell.role == "date":
                 unit = kind.arguments.get("time_unit", "D")
                 cells[cell.name] = np.round(cells[cell.name]).astype("datetime64[s]").astype(f"datetime64[{unit}]")
-        return self.layout.frame(cells, like)
+        frame = self.layout.frame(cells, like)
+        for cell, kind in zip(self.cells, self.layout.columns, strict=True):
+            if self.layout.library == "pandas" and kind.dtype == "Categorical":  # those that no row holds stay, too
+                frame[cell.name] = frame[cell.name].cat.set_categories(cell.values)
+        return frame
 
     def features(self, encoded: np.ndarray) -> np.ndarray:
         """(n, size): categories as zeros and ones; 0, the mean of numbers, where a cell is missing."""
@@ -250,7 +254,10 @@ class Table(Schema):
         rebuilt, filled = frame_of(rebuilt), []
         for name in X.columns:
             there = ~(X[name].is_null() | X[name].is_nan()) if X[name].dtype.is_float() else ~X[name].is_null()
-            filled.append(X[name].zip_with(there, rebuilt[name]).alias(name))
+            other = rebuilt[name]
+            if other.implementation != X.implementation:  # the model was fitted to a frame of another library
+                other = nw.new_series(name, other.to_list(), X[name].dtype, backend=X.implementation)
+            filled.append(X[name].zip_with(there, other).alias(name))
         return nw.to_native(X.with_columns(*filled))
 
     # ----------------------------------------------------------------------------------------------- files

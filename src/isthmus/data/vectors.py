@@ -48,7 +48,7 @@ class Vectors(Schema):
         except ValueError as error:
             if "could not convert string" not in str(error):
                 raise
-            columns = [str(name) for name, dtype in getattr(X, "dtypes", {}).items() if dtype.kind not in "fiub"]
+            columns = [str(name) for name, dtype in named_types(X) if dtype.kind not in "fiub"]
             where = f" in {', '.join(columns[:5])}" if columns else ""
             raise ValueError(
                 f"X holds text{where} ({error}), but vectors are numbers. Leave such columns out, encode them first, or pass a "
@@ -98,6 +98,11 @@ class Vectors(Schema):
     @property
     def constant_columns(self) -> list[int]:
         return torch.nonzero(~torch.isnan(self.constant)).flatten().tolist()
+
+
+def named_types(X) -> list:
+    """The name and the type of every column of a frame of pandas; none of anything else."""
+    return list(zip(X.columns, X.dtypes, strict=True)) if hasattr(X, "columns") and hasattr(X, "dtypes") else []
 
 
 def dtype_name(X) -> str:
