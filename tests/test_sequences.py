@@ -13,7 +13,7 @@ from isthmus.cli import main
 from isthmus.data import Waves, kind_of, open_data, read_path, read_sound
 from isthmus.data.ragged import Pieces, bucket
 from isthmus.data.sequences import Named, Sequences, write_npz
-from isthmus.data.sound import from_log_mel, log_mel, mel_filters, spectrum, wav_bytes
+from isthmus.data.sound import from_log_mel, log_mel, mel_filters, read_wav, spectrum, wav_bytes
 from isthmus.parts import Data, Drop, Mask, Noise, Random, Recurrent, Swap
 
 RANDOM = np.random.default_rng(0)
@@ -338,6 +338,14 @@ def test_spectrum_keeps_energy():
     power = np.abs(spectrum(x, 256)) ** 2
     both_sides = 2 * power.sum() - power[:, 0].sum() - power[:, -1].sum()
     assert both_sides / 256 == pytest.approx(1.5 * np.square(x).sum(), rel=0.02)
+
+
+def test_sixteen_bits_are_read_and_written_exactly(tmp_path):
+    samples = np.arange(-(2**15), 2**15, dtype=np.int16)
+    (tmp_path / "a.wav").write_bytes(wav_bytes(samples.astype(np.float32) / 2**15, 8000))
+    rate, wave = read_wav(tmp_path / "a.wav")
+    assert rate == 8000
+    np.testing.assert_array_equal(wave * 2**15, samples)
 
 
 def test_griffin_lim_finds_a_wave_with_that_picture():

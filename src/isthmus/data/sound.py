@@ -300,7 +300,7 @@ def write_folder(clips: Waves, folder: Path) -> None:
 
 def wav_bytes(wave: np.ndarray, rate: int) -> bytes:
     """A .wav file; behind the samples stands which program made it, so that those files alone are replaced."""
-    samples = np.round(wave.clip(-1, 1) * 32767).astype("<i2")
+    samples = np.round(wave * 32768).clip(-32768, 32767).astype("<i2")  # the inverse of how they are read
     channels = 1 if wave.ndim == 1 else wave.shape[1]
     head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
     body = b"WAVE" + head + b"data" + struct.pack("<I", samples.nbytes) + samples.tobytes() + _MADE_HERE
