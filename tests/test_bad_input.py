@@ -270,6 +270,13 @@ PLACES = {
     "a bottleneck for a prior, afterwards": (
         lambda: fit().fit_prior(TopK(), ROWS), TypeError, ["prior=TopK()", "bottleneck=TopK()"],
     ),
+    "a gap in an array": (
+        lambda: fit(np.where(np.arange(ROWS.size).reshape(ROWS.shape) == ROWS.shape[1] + 2, np.nan, ROWS)),
+        ValueError, ["sample 1, column 2", "kind='table'"],
+    ),
+    "a type that cannot be given back": (
+        lambda: fit(pd.DataFrame({"a": np.arange(9, dtype=np.float16), "b": np.arange(9)})), ValueError, ["'a'", "Float32"],
+    ),
     "a prior that nothing holds the codes to": (
         lambda: fit().fit_prior("normal", ROWS), ValueError, ["N(0, I)", "fit_prior('mixture', X)"],
     ),

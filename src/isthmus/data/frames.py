@@ -47,6 +47,11 @@ class Cells:
     def of(cls, series: nw.Series) -> "Cells":
         dtype = series.dtype
         name = type(dtype).__name__
+        if name not in _TYPES:
+            raise ValueError(
+                f"Column {series.name!r} has cells of type {dtype}, which cannot be given back as they came. Convert it, such as "
+                "to Float32 or String, or leave it out."
+            )
         arguments: dict[str, Any] = {}
         if isinstance(dtype, nw.Datetime):
             arguments = {"time_unit": dtype.time_unit, "time_zone": dtype.time_zone}

@@ -456,6 +456,8 @@ def refuse_non_finite(values: Tensor, first: int = 0) -> Tensor:
     if values.is_floating_point() and not torch.isfinite(values.sum()):  # a sum may overflow where no value is infinite
         bad = ~torch.isfinite(values)
         if bad.any():
-            row = first + int(bad.flatten(1).any(1).nonzero()[0])
-            raise ValueError(f"Input X contains NaN or infinity, first in sample {row}. Remove or fill such samples before.")
+            row = int(bad.flatten(1).any(1).nonzero()[0])
+            cell = f", column {int(bad[row].nonzero()[0])}" if bad.ndim == 2 else ""
+            cure = " Remove or fill such samples before" + (", or read gaps as such with kind='table'." if cell else ".")
+            raise ValueError(f"Input X contains NaN or infinity, first in sample {first + row}{cell}.{cure}")
     return values
