@@ -171,9 +171,8 @@ def encode(model: Path, data: Data, *, output: Out, reading: Reading | None = No
     users = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
     if target.suffix.lower() != ".csv" and not users:
         return fitted.encode_to(target, X, told_to(fitted, data), force, names)
-    from .codes import NAMES
     from .data.frames import write_frame
-    from .files import file_aside
+    from .files import NAMES, file_aside
 
     codes = fitted.set_output(transform="pandas").transform(X, told_to(fitted, data))
     if names is not None:
@@ -216,8 +215,8 @@ def decode(
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
-    from .codes import NAMES
     from .data import read_path
+    from .files import NAMES
 
     if not codes.is_file() or codes.suffix.lower() not in (".npy", ".csv", ".parquet"):
         raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy, .csv or .parquet file that 'isthmus encode' wrote.")

@@ -11,10 +11,9 @@ import torch
 
 from .data.csv_files import needed_pyarrow
 from .data.schema import precision_of
-from .files import file_aside, refuse_existing
+from .files import NAMES, file_aside, refuse_existing
 from .network import each_block, in_blocks
 
-NAMES = "name"  # the column of the samples' names, beside those of the code
 _GATHERED = 2**20  # numbers that are written at once
 
 

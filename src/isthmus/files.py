@@ -7,6 +7,8 @@ import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+NAMES = "name"  # the column of the samples' names in a table of codes
+
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Refuses to replace what is there, unless that was asked for."""
