@@ -93,7 +93,7 @@ def test_slices_that_follow_one_another_are_read_ahead(tmp_path, monkeypatch):
 def test_no_more_pixels_are_kept_than_said(tmp_path):
     pictures = bytes_of(50, 40, 50)
     folder = PictureFolder(written(tmp_path, pictures), memory=20_000)
-    assert not folder.fits and folder.pixels.nbytes == 20_000
+    assert folder.nbytes > folder.memory and folder.pixels.nbytes == 20_000
     rows = fit(folder[:2], 2).schema_.rows(folder)
     assert rows.resident_bytes >= 50 * 40 * 50  # what training would hold, unless its own limit is lower
     assert isinstance(within(40_000, rows, rows)[0], Streamed)
@@ -130,7 +130,7 @@ def test_names_are_those_within_the_folder_in_order(tmp_path):
 @pytest.mark.parametrize("memory", [2**30, 1000], ids=["all kept", "little kept"])
 def test_a_folder_trains_the_same_model_as_its_array(memory, tmp_path, images):
     folder = PictureFolder(written(tmp_path, images[:60]), memory=memory)
-    assert isinstance(folder, Lazy) and folder.fits == (memory > 60 * 64)
+    assert isinstance(folder, Lazy) and (folder.nbytes <= folder.memory) == (memory > 60 * 64)
     weight = np.arange(60) % 3
     for settings in ({"patience": 2}, {"n_components": None, "bottleneck": "l1"}):
         ours, array = fit(folder, **settings), fit(images[:60], **settings)
@@ -398,7 +398,7 @@ def test_of_decoded_pictures_a_quarter_of_the_bound_is_kept(tmp_path):
     for place in range(40):
         Image.fromarray(np.full((20, 20), place, np.uint8)).save(tmp_path / f"{place:02}.png")
     folder = read_path(tmp_path, limit=8000)[0]
-    assert folder.pixels.nbytes == 2000 and not folder.fits
+    assert folder.pixels.nbytes == 2000 and folder.nbytes > folder.memory
     assert folder[:, 0, 0].tolist() == list(range(40))
 
 

@@ -500,7 +500,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def impute(self, X, condition=None):
         """`X` with its missing cells, and no others, filled by what the model rebuilds there; for tables."""
         schema = self._table("impute")
-        X = open_data(X, schema.kind, self._room())[0]
+        X = self._opened(X, schema)
         return schema.fill(X, self.reconstruct(X, condition))
 
     def score_cells(self, X, condition=None):

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .lazy import MEMORY, Lazy
+from .lazy import MEMORY, Lazy, is_run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 _BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises
@@ -79,7 +79,7 @@ class PictureFolder(Lazy):
         self.pixels = np.empty((kept, *shape), self.dtype)  # of the first so many; takes no memory before it is written
         self.there = np.zeros(kept, bool)
         self.next = 0  # where slices that follow one another go on
-        self.ahead: Reading | None = None  # what is being decoded of it
+        self.ahead: Decoding | None = None  # what is being decoded of it
         if on_error == "skip":
             self._leave_out(self._damaged())
             warn_of_skipped(self.folder, self.skipped, len(self))
@@ -89,12 +89,12 @@ class PictureFolder(Lazy):
         return [os.path.relpath(file, self.folder) for file in self.files]
 
     def read(self, places):
-        reading = self.ahead if self.ahead is not None and np.array_equal(self.ahead.places, places) else Reading(self, places)
+        reading = self.ahead if self.ahead is not None and np.array_equal(self.ahead.places, places) else Decoding(self, places)
         self.ahead = None
-        if len(places) and is_run(places):
+        if is_run(places):
             if places[0] == self.next and self.nbytes:
                 coming = np.arange(places[-1] + 1, min(places[-1] + 1 + len(places), len(self)))
-                self.ahead = Reading(self, coming) if len(coming) else None
+                self.ahead = Decoding(self, coming) if len(coming) else None
             self.next = places[-1] + 1
         return reading.pixels()
 
@@ -162,13 +162,13 @@ class PictureFolder(Lazy):
         self.pool = ThreadPoolExecutor(self.threads)
 
 
-class Reading:
+class Decoding:
     """Some pictures on their way: what is not decoded yet, threads are at."""
 
     def __init__(self, folder: PictureFolder, places: np.ndarray):
         self.folder, self.places = folder, places
         known = folder.known(places)
-        self.in_place = bool(len(places)) and is_run(places) and places[-1] < len(folder.there)  # then nothing is copied
+        self.in_place = is_run(places) and places[-1] < len(folder.there)  # then nothing is copied
         if self.in_place:
             self.out = folder.pixels[places[0] : places[-1] + 1]
         else:
@@ -193,18 +193,13 @@ class Reading:
         return out
 
 
-def is_run(places: np.ndarray) -> bool:
-    """Whether these follow one another."""
-    return bool((np.diff(places) == 1).all())
-
-
 # ------------------------------------------------------------------------------------------------------ files
 
 
-def walked(folder: Path) -> Iterator[str]:
-    """The pictures in a folder and the folders in it, in any order; hidden ones and those of other endings are left out."""
+def walked(folder: Path, endings: tuple[str, ...] = SUFFIXES) -> Iterator[str]:
+    """The files in a folder and the folders in it, in any order; hidden ones and those of other endings are left out."""
     for place, _, names in os.walk(folder):
-        yield from (os.path.join(place, name) for name in names if name.lower().endswith(SUFFIXES) and name[0] != ".")
+        yield from (os.path.join(place, name) for name in names if name.lower().endswith(endings) and name[0] != ".")
 
 
 def warn_of_skipped(folder: Path, skipped: list[str], left: int) -> None:

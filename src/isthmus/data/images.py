@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .films import film_written_here
 from .lazy import Lazy
-from .ragged import Pieces, Ragged, finite
+from .ragged import Pieces, Ragged
 from .schema import Rows, Schema, center_and_scale, chosen_scaling, given_back, statistics, tensor_of
 from .vectors import dtype_name
 
@@ -198,7 +198,10 @@ def pictures_of(X, axes: int) -> Pictures:
         raise ValueError(f"Pixels must be uint8, uint16 or floats of 4 or 8 bytes, got {name}. Convert the pictures first.")
     tensors = [tensor_of(picture) for picture in pictures]
     pieces = Pieces.of([tensor if channels else tensor[..., None] for tensor in tensors], axes)
-    finite(pieces)
+    bad = ~torch.isfinite(pieces.values)
+    if bad.any():
+        place = int(torch.searchsorted(pieces.starts, int(bad.nonzero()[0]), right=True)) - 1
+        raise ValueError(f"Sample {place} holds NaN or infinity. Fill such pixels, or leave it out.")
     return Pictures(pieces.values, pieces.sizes, pieces.rest, channels=channels)
 
 

@@ -37,11 +37,6 @@ class Lazy:
         """Of all samples, once they are read."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
-    @property
-    def fits(self) -> bool:
-        """Whether all of it may be in memory at once."""
-        return self.nbytes <= self.memory
-
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -89,6 +84,11 @@ class Chosen(Lazy):
 
     def read(self, places):
         return self.whole.read(self.chosen[places])
+
+
+def is_run(places: np.ndarray) -> bool:
+    """Whether these follow one another."""
+    return bool(len(places)) and bool((np.diff(places) == 1).all())
 
 
 def taken(X, index: np.ndarray) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .lazy import Chosen, Lazy
+from .lazy import Chosen, Lazy, is_run
 
 
 class Sliced(Lazy):
@@ -136,11 +136,6 @@ def edges_of(values: Lazy) -> np.ndarray | None:
 
 def array_of(values) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-
-
-def is_run(places: np.ndarray) -> bool:
-    """Whether these follow one another."""
-    return bool(len(places)) and bool((np.diff(places) == 1).all())
 
 
 def position_of(values: np.memmap) -> int:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..records import Data
-from .schema import Rows, refuse_non_finite
+from .schema import Rows
 
 _LEAST = 8  # steps that the shortest sequences are padded to
 
@@ -154,22 +153,3 @@ class Ragged(Rows):
 
     def steps(self, batch_size: int) -> int:
         return sum(-(-len(group) // batch_size) for group in self.groups)
-
-
-def finite(pieces: Pieces) -> Pieces:
-    """The samples, if all numbers in them are finite; the first that is not is named."""
-    try:
-        refuse_non_finite(pieces.values.view(-1, 1))
-    except ValueError:
-        bad = int((~torch.isfinite(pieces.values)).nonzero()[0])
-        sample = int(torch.searchsorted(pieces.starts, bad, right=True)) - 1
-        step = (bad - int(pieces.starts[sample])) // max(1, math.prod(pieces.rest))
-        raise ValueError(
-            f"Sample {sample} holds NaN or infinity, first in step {step}. Fill such steps, or cut the sample there."
-        ) from None
-    return pieces
-
-
-def one_size(samples: list) -> Any:
-    """An array of samples that are all of one size, else the list itself."""
-    return np.stack(samples) if len({sample.shape for sample in samples}) == 1 else samples

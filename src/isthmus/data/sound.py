@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.io import wavfile
 from scipy.signal import get_window
 
+from .folders import walked
 from .ragged import Pieces
 from .sequences import Named, Sequences, pieces_of, refuse_infinite
 
@@ -268,7 +269,7 @@ def read_sound(path) -> Waves:
 
 
 def wav_files(folder: Path) -> list[Path]:
-    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() == ".wav" and p.is_file() and p.name[0] != ".")
+    return sorted(map(Path, walked(folder, (".wav",))))
 
 
 def read_wav(file: Path) -> tuple[int, np.ndarray]:

@@ -1,6 +1,5 @@
 """Video: arrays (n, frames, height, width[, channels]), a film or a folder of clips; a sample is a window of frames."""
 
-import os
 from collections import OrderedDict
 from fractions import Fraction
 from itertools import islice
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .films import SUFFIXES, Film, write_film
+from .folders import walked
 from .images import Images
 from .lazy import MEMORY, Lazy
 
@@ -155,12 +155,7 @@ def save_video(path, windows, rate, count: int | None = None) -> None:
 
 def film_files(folder: Path) -> list[Path]:
     """The films in a folder and the folders in it, sorted; hidden ones are left out."""
-    return sorted(
-        Path(place, name)
-        for place, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and name[0] != "."
-    )
+    return sorted(map(Path, walked(folder, SUFFIXES)))
 
 
 def closed(film: Film) -> Film:
