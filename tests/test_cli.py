@@ -209,7 +209,7 @@ def test_few_samples_make_few_ways(model, pictures, tmp_path, capsys):
 
 
 def test_the_flags_offer_what_the_tables_hold():
-    hints = get_type_hints(cli.fit)
+    hints = get_type_hints(cli.fitting.fit)
     assert set(get_args(get_args(hints["loss"])[0])) == {"auto", *LOSSES}
 
 

@@ -15,7 +15,20 @@ import isthmus
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "isthmus"
 FILES = sorted(SOURCE.rglob("*.py"))
-PUBLIC = ["Autoencoder", "Text", "Training", "__version__", "data", "datasets", "load", "parts", "plots", "presets", "report"]
+PUBLIC = [
+    "Autoencoder",
+    "Text",
+    "Training",
+    "__version__",
+    "apps",
+    "data",
+    "datasets",
+    "load",
+    "parts",
+    "plots",
+    "presets",
+    "report",
+]
 
 # What each layer may import besides the standard library; "isthmus.x" is a module of ours, with all that is in it.
 LAYERS = {
@@ -31,6 +44,7 @@ OUTER = (
     "demo",
     "distributed",
     "ink",
+    "loading",
     "page",
     "page_codes",
     "page_table",

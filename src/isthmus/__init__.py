@@ -9,16 +9,29 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 # Importing the package imports neither torch nor scikit-learn: each name is fetched when it is first used.
-_HOMES = {"Autoencoder": "autoencoder", "Text": "kinds", "Training": "training", "load": "saving"}
-_MODULES = ("data", "datasets", "parts", "plots", "presets", "report")
+_HOMES = {"Autoencoder": "autoencoder", "Text": "kinds", "Training": "training", "load": "loading"}
+_MODULES = ("apps", "data", "datasets", "parts", "plots", "presets", "report")
 
-__all__ = ["Autoencoder", "Text", "Training", "__version__", "data", "datasets", "load", "parts", "plots", "presets", "report"]
+__all__ = [
+    "Autoencoder",
+    "Text",
+    "Training",
+    "__version__",
+    "apps",
+    "data",
+    "datasets",
+    "load",
+    "parts",
+    "plots",
+    "presets",
+    "report",
+]
 
 if TYPE_CHECKING:
-    from . import data, datasets, parts, plots, presets, report
+    from . import apps, data, datasets, parts, plots, presets, report
     from .autoencoder import Autoencoder
     from .kinds import Text
-    from .saving import load
+    from .loading import load
     from .training import Training
 
 

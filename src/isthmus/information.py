@@ -9,15 +9,18 @@ import torch
 from . import datasets
 from .data import KINDS, Clips, Rows, open_data
 from .network import in_blocks, layers_of
-from .saving import MissingPart, load, read_config
+from .saving import MissingPart, load_model, read_config
 from .training import signs_of_collapse
 
 
 def about_model(path: Path) -> dict:
-    """Layers, shapes, parameters and sizes of the model folder `path`."""
+    """Layers, shapes, parameters and sizes of the model folder `path`; of an application's also its parameters."""
     config = read_config(path)
+    if "application" in config:
+        about = {"application": config["application"], "parameters": config["params"]}
+        return about | about_model(path / "model") | {"model": str(path)}
     try:
-        model = load(path)
+        model = load_model(path)
     except MissingPart as error:
         return {"model": str(path), **config["fitted"], "note": str(error)}
     parameters = sum(p.numel() for p in model.network_.parameters())

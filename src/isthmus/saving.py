@@ -1,4 +1,4 @@
-"""Model folders: `config.json`, `model.safetensors` and `README.md`. Loading reads numbers and text; it never runs code."""
+"""Folders of models: config.json, tensors, and README.md, a card. Loading reads numbers and text; it never runs code."""
 
 import hashlib
 import importlib
@@ -28,7 +28,8 @@ class MissingPart(ValueError):
     """A model holds something of the user's own that `load` was not given."""
 
 
-_FILES = ("config.json", "model.safetensors", "README.md")
+WEIGHTS = "model.safetensors"
+_FILES = ("config.json", WEIGHTS, "README.md", "state.safetensors", "model")  # the last two of an application
 _FITTED = ("n_features_in_", "n_iter_", "seed_")
 _CODE = ("parts", "objective", "training", "kinds")  # the modules whose classes a config may name
 
@@ -42,13 +43,18 @@ def save(model: Autoencoder, path, overwrite: bool = False) -> None:
     if not hasattr(model, "network_") or getattr(model, "loaded_half_", None):
         raise ValueError("Only a fitted, whole model can be saved. Call fit first, or load it without only=.")
     refuse_replacing(path, overwrite)
-    weights = tensors_to_bytes(all_tensors(model))
-    config = config_of(model) | {"sha256": hashlib.sha256(weights).hexdigest()}
-    config["config_sha256"] = digest_of(config)
     with folder_aside(path, replace=overwrite) as aside:
-        (aside / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-        (aside / "model.safetensors").write_bytes(weights)
-        (aside / "README.md").write_text(card_of(model), encoding="utf-8")
+        write_files(aside, config_of(model), all_tensors(model), WEIGHTS, card_of(model))
+
+
+def write_files(folder: Path, config: dict, tensors: dict, name: str, card: str) -> None:
+    """The three files of a folder: the tensors, `config` with the digests of both, and the card."""
+    content = tensors_to_bytes({name: torch.as_tensor(tensor).contiguous() for name, tensor in tensors.items()})
+    config = config | {"sha256": hashlib.sha256(content).hexdigest()}
+    config["config_sha256"] = digest_of(config)
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    (folder / name).write_bytes(content)
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def refuse_replacing(path: Path, overwrite: bool) -> None:
@@ -134,27 +140,8 @@ def written(value, role: str = ""):
 # ------------------------------------------------------------------------------------------------------ load
 
 
-def load(path, *, parts=None, only=None, device=None) -> Autoencoder:
-    """The model in the folder `path`, as it was saved.
-
-    Parameters
-    ----------
-    path : folder that `save` wrote
-    parts : dict, default None
-        What the model holds of your own: classes of parts, modules, functions. By name, or by the parameter they were given
-        as ("encoder", "decoder") where two have one name. It is asked for, never imported.
-    only : None, "encoder" or "decoder", default None
-        Leave the other half out of memory; verbs that need it then say so. A module of your own that it held is not asked for.
-    device : str, default None; where to, instead of the device the model was made for
-
-    Returns
-    -------
-    Autoencoder
-
-    >>> model.save(folder / "digits")
-    >>> bool((load(folder / "digits").transform(X) == model.transform(X)).all())
-    True
-    """
+def load_model(path, *, parts=None, only=None, device=None) -> Autoencoder:
+    """The model in the folder `path`; see `load`."""
     if only not in (None, "encoder", "decoder"):
         raise ValueError(f"only={only!r} is not known. Choose 'encoder', 'decoder', or None for both.")
     path = Path(path).expanduser()
@@ -190,11 +177,11 @@ def read_config(path: Path) -> dict:
     return config
 
 
-def read_tensors(path: Path, config: dict) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path, config: dict, name: str = WEIGHTS) -> dict[str, torch.Tensor]:
     """The tensors, after their SHA-256 was compared with the one that the config remembers."""
-    file = path / "model.safetensors"
+    file = path / name
     if not file.is_file():
-        raise FileNotFoundError(f"{path} is incomplete: it holds no model.safetensors. Restore it from a copy.")
+        raise FileNotFoundError(f"{path} is incomplete: it holds no {name}. Restore it from a copy.")
     content = file.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != config.get("sha256"):

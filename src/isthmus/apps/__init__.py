@@ -1,0 +1,16 @@
+"""Applications: what a code is good for. Each is an estimator of its own, and holds an `Autoencoder` in `model_`."""
+
+from pathlib import Path
+
+from . import base
+from .base import Application
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {}
+
+__all__ = ["APPLICATIONS", "Application", "load_application"]
+
+
+def load_application(path, parts=None, device=None) -> Application:
+    """The application that the folder `path` holds; see `isthmus.load`, which calls this."""
+    return base.load_application(Path(path), APPLICATIONS, parts, device)

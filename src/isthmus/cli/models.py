@@ -1,0 +1,186 @@
+"""The verbs of a model: encode, decode, reconstruct, impute, report, info; and the demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .common import (
+    Data,
+    Force,
+    Json,
+    Kind,
+    Out,
+    ReadingFlags,
+    app,
+    label_of,
+    labels_of,
+    loaded,
+    note,
+    opened,
+    opened_for,
+    options_of,
+    tell,
+    told_to,
+)
+from .output import free_file, free_output, write_films, write_result
+
+
+@app.command
+def demo(*, output: Out = Path("isthmus-demo"), seed: int = 0, as_json: Json = False):
+    """Train on scikit-learn's scanned digits, compare with PCA, and write a model and a report to ./isthmus-demo.
+
+    Needs no download and less than a minute. The folder is replaced only if an earlier demo made it.
+    """
+    from .. import report
+    from ..demo import run
+
+    rows = run(output, seed)
+    tell(rows, as_json, lambda: report.text_table(rows))
+    note(f"Wrote {output}/model and {output}/report.html. Open the report in a browser.")
+
+
+@app.command
+def encode(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
+    """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
+
+    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users.
+    """
+    target = free_file(output, (".npy", ".csv", ".parquet"), force)
+    fitted = loaded(model)
+    X, names = opened_for(fitted, data, reading)
+    users = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
+    if target.suffix.lower() != ".csv" and not users:
+        return fitted.encode_to(target, X, told_to(fitted, data), force, names)
+    from ..data.frames import write_frame
+    from ..files import NAMES, file_aside
+
+    codes = fitted.set_output(transform="pandas").transform(X, told_to(fitted, data))
+    if names is not None:
+        codes.insert(0, NAMES, names)
+    with file_aside(target) as file:
+        write_frame(file, codes if codes.index.name is None else codes.reset_index(), target.suffix.lower())
+    return None
+
+
+@app.command
+def decode(
+    model: Path,
+    codes: Path,
+    *,
+    output: Out,
+    condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
+    force: Force = False,
+):
+    """Decode codes, .npy or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
+    fitted = loaded(model, only="decoder")
+    film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
+    target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
+    from ..data import read_path
+    from ..files import NAMES
+
+    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".csv", ".parquet"):
+        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy, .csv or .parquet file that 'isthmus encode' wrote.")
+    found, names = read_path(codes)[0], None
+    if hasattr(found, "set_index") and found.shape[1] == (fitted.n_components_ or 0) + 1:
+        found = found.set_index(found.columns[0])  # the users, or the names of files, that `encode` wrote beside the codes
+        names = found.index.tolist() if found.index.name == NAMES else None
+    write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), names, fitted, force)
+
+
+@app.command
+def reconstruct(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
+    """Encode and decode DATA; write a .npy array, a .csv or .parquet table, a folder of .png pictures or films under their old
+    names, or an .mp4.
+
+    Of interactions the result are the scores of all items: of users in the order of their names, which a table holds besides.
+    """
+    fitted = loaded(model)
+    target = free_output(output, fitted, force)
+    X, names = opened_for(fitted, data, reading)
+    if fitted.target_schema_.kind == "video" and target.suffix.lower() != ".npy":
+        return write_films(target, fitted, X, force)
+    write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, fitted, force)
+
+
+@app.command
+def impute(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
+    """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
+    fitted = loaded(model)
+    target = free_output(output, fitted, force)
+    write_result(target, fitted.impute(opened_for(fitted, data, reading)[0]), None, fitted, force)
+
+
+@app.command
+def convert(
+    data: Annotated[str, Parameter(help="A .parquet file of numbers, or a folder of such files.")],
+    *,
+    output: Out,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Write the numbers of a Parquet data set as one .npy array, once, which training then reads several times as fast."""
+    import time
+
+    from ..data import to_blocks
+
+    target = free_file(output, (".npy",), force)
+    began = time.perf_counter()
+    count, columns = to_blocks(data, target, overwrite=force)
+    result = {"output": str(target), "samples": count, "columns": columns, "seconds": time.perf_counter() - began}
+    tell(result, as_json, lambda: f"{target}: {count:,} samples of {columns} numbers, {result['seconds']:.1f} s")
+
+
+@app.command
+def report(
+    model: Path,
+    data: Data,
+    *,
+    output: Out = Path("report.html"),
+    train: Annotated[str | None, Parameter(help="The data the model was trained on, to fit PCA to and to compare.")] = None,
+    force: Force = False,
+    reading: ReadingFlags | None = None,
+    as_json: Json = False,
+):
+    """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA.
+
+    Of text no page is written: exact match, character error and bits a character are printed, and a control.
+    """
+    from .. import report as page
+
+    fitted = loaded(model)
+    if fitted.schema_.kind == "text":
+        return tell_text_figures(fitted, data, train, as_json)
+    free_file(output, (".html",), force)
+    X, _ = opened_for(fitted, data, reading)
+    y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
+    if train is not None:
+        train_X, train_y, train_told = opened_for(fitted, train, reading)[0], labels_of(train), told_to(fitted, train)
+    study = page.study_of(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
+    page.write_study(study, output, overwrite=force)
+    tell(study.rows, as_json, lambda: page.text_table(study.rows))
+    note(f"Wrote {output}.")
+
+
+@app.command
+def info(
+    what: Annotated[str, Parameter(help="A model folder, a path to data, or a data set's name.")],
+    *,
+    kind: Annotated[Kind, Parameter(help="How DATA is to be read.")] = "auto",
+    reading: ReadingFlags | None = None,
+    as_json: Json = False,
+):
+    """Show what a MODEL is made of (layers, shapes, parameters, sizes), or how DATA would be read."""
+    from ..information import about_data, about_model, as_text
+
+    is_model = any((Path(what) / name).is_file() for name in ("config.json", "model.safetensors"))
+    facts = about_model(Path(what)) if is_model else about_data(what, kind, **options_of(reading))
+    tell(facts, as_json, lambda: as_text(facts))
+
+
+def tell_text_figures(model, data: str, train: str | None, as_json: bool) -> None:
+    """What `report` tells of a model of text."""
+    from .. import sentences
+
+    rows = sentences.text_figures(model, opened(data, "text")[0], train=None if train is None else opened(train, "text")[0])
+    tell(rows, as_json, lambda: sentences.figures_as_text(rows))
