@@ -51,5 +51,5 @@ $(VENV)/.base: $(REQUIREMENTS)
 	@touch $@
 
 $(VENV)/.dev: $(REQUIREMENTS)
-	scripts/install $(VENV) -e ".[all]" --group dev
+	scripts/install $(VENV) -e ".[all,video]" --group dev
 	@touch $(VENV)/.base $@

@@ -103,7 +103,8 @@ def test_numbers_in_a_csv_come_back_as_a_csv(tmp_path):
     np.savetxt(tmp_path / "table.csv", table, delimiter=",", header="a,b,c,d,e", comments="")
     assert call("fit", tmp_path / "table.csv", "-o", tmp_path / "m", "-n", 2, "--epochs", 1) == 0
     assert call("reconstruct", tmp_path / "m", tmp_path / "table.csv", "-o", tmp_path / "out.csv") == 0
-    assert np.loadtxt(tmp_path / "out.csv", delimiter=",").shape == table.shape
+    assert (tmp_path / "out.csv").read_text().startswith("a,b,c,d,e\n")
+    assert np.loadtxt(tmp_path / "out.csv", delimiter=",", skiprows=1).shape == table.shape
 
 
 def test_info_names_layers_and_sizes_of_a_model_as_json(model, capsys):

@@ -1,5 +1,7 @@
 """Tables: what goes in as a frame comes back as one, and a cell that is missing weighs nothing."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -279,6 +281,54 @@ def test_tables_of_text_are_read_as_frames(tmp_path):
     assert frame["seen"].dt.day.iloc[2] == 3 and frame["seen"].isna()[1]
     FRAME.to_parquet(tmp_path / "a.parquet")
     pd.testing.assert_series_equal(read_path(tmp_path / "a.parquet")[0].dtypes, TYPES)
+
+
+def test_a_mark_for_missing_cells_is_said_and_without_it_warned_of(tmp_path, capsys):
+    text = "age,job\n40,?\n?,clerk\n41,clerk\n42,\n"
+    (tmp_path / "a.csv").write_text(text)
+    frame, _ = read_path(tmp_path / "a.csv", missing="?")
+    assert frame["age"].isna().sum() == 1 and frame["age"].sum() == 123 and frame["job"].isna().sum() == 2
+    with pytest.warns(UserWarning, match=r"'age' holds numbers and, 1 times, '\?'.*missing='\?'"):
+        frame, _ = read_path(tmp_path / "a.csv")
+    assert frame["age"][1] == "?"
+    run("info", tmp_path / "a.csv", "--missing", "?")
+    assert "25.0%" in capsys.readouterr().out  # of age, a number with a gap
+
+
+def test_tables_are_read_packed_and_between_tabs(tmp_path):
+    text = FRAME[["size", "kind"]].to_csv(index=False, sep="\t")
+    (tmp_path / "a.tsv").write_text(text)
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    numbers = FRAME[["count", "short"]].to_csv(index=False)
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(numbers.encode()))
+    pd.testing.assert_frame_equal(read_path(tmp_path / "a.tsv")[0], read_path(tmp_path / "a.tsv.gz")[0])
+    assert read_path(tmp_path / "b.csv.gz")[0]["count"].tolist() == FRAME["count"].tolist()
+    (tmp_path / "c.npy.gz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"'\.npy\.gz'.*\.csv\.gz too"):
+        read_path(tmp_path / "c.npy.gz")
+    (tmp_path / "d.csv.gz").write_bytes(b"1,2\n3,4\n")
+    with pytest.raises((ValueError, OSError), match=r"gzip|table"):
+        read_path(tmp_path / "d.csv.gz")
+
+
+def test_numbers_in_a_csv_keep_their_names(tmp_path):
+    table = pd.DataFrame(RANDOM.normal(size=(30, 4)), columns=["a", "b", "c", "d"])
+    table.to_csv(tmp_path / "in.csv", index=False)
+    run("fit", tmp_path / "in.csv", "-o", tmp_path / "m", "-n", 2, "--epochs", 1)
+    assert load(tmp_path / "m").feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    run("reconstruct", tmp_path / "m", tmp_path / "in.csv", "-o", tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv").columns.tolist() == ["a", "b", "c", "d"]
+    run("reconstruct", tmp_path / "m", tmp_path / "in.csv", "-o", tmp_path / "out.npy")
+    assert np.load(tmp_path / "out.npy").shape == (30, 4)
+
+
+@pytest.mark.parametrize("indices", ["int8", "int32"])
+def test_a_dictionary_of_pyarrow_stays_one(indices):
+    import pyarrow as pa
+
+    kinds = pa.array(FRAME["kind"].fillna("none")).dictionary_encode().cast(pa.dictionary(getattr(pa, indices)(), pa.string()))
+    table = pa.table({"kind": kinds, "size": pa.array(FRAME["income"])})
+    assert fit(table).reconstruct(table).schema == table.schema
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

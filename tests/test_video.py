@@ -224,6 +224,17 @@ def test_what_is_written_is_read_with_its_size_rate_and_number_of_frames(size, c
     assert np.abs(back[0].astype(float) - frames[:28]).mean() < 12
 
 
+@pytest.mark.parametrize("size", [SIZE, (15, 21)], ids=str)
+def test_without_h264_films_are_written_as_mpeg4(size, tmp_path, monkeypatch):
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
+    frames = moving(20, size)
+    save_video(tmp_path / "a.mp4", frames[None], 25)
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        assert film.streams.video[0].codec_context.name == "mpeg4"
+    back = open_video(tmp_path / "a.mp4", 20)
+    assert back.rate == 25 and np.abs(back[0].astype(float) - frames).mean() < 12
+
+
 def test_floats_are_written_as_bytes(tmp_path):
     frames = moving(6)[None]
     save_video(tmp_path / "a.mp4", frames, 5)

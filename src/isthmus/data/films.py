@@ -168,17 +168,23 @@ def needed_av(path) -> Any:
 
 
 def write_film(file, frames: Iterable[np.ndarray], rate) -> None:
-    """Frames (height, width, channels) as H.264 in .mp4, one after the other; see `save_video`."""
+    """Frames (height, width, channels) as H.264 in .mp4, one after the other; see `save_video`.
+
+    FFmpeg has its encoder under the GPL only; where it was built without, as MPEG-4 of the best quality.
+    """
     av, stream = needed_av(getattr(file, "name", file)), None
     with av.open(file, "w", format="mp4") as container:
         container.metadata["comment"] = _MADE_HERE
         for frame in frames:
             pixels = bytes_of(frame)
             if stream is None:
-                stream = container.add_stream("h264", rate=Fraction(rate), options={"crf": "16"})
+                has_h264 = "libx264" in av.codecs_available
+                stream = container.add_stream("libx264" if has_h264 else "mpeg4", rate=Fraction(rate), options={"crf": "16"})
                 stream.height, stream.width = pixels.shape[:2]
                 odd = stream.height % 2 or stream.width % 2
-                stream.pix_fmt = "yuv444p" if odd else "yuv420p"
+                stream.pix_fmt = "yuv444p" if odd and has_h264 else "yuv420p"
+                if not has_h264:
+                    stream.codec_context.qmin, stream.codec_context.qmax = 1, 2
             picture = av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "rgb24")
             container.mux(stream.encode(picture))
         if stream is not None:

@@ -1,5 +1,6 @@
 """Frames in, frames back: what narwhals reads (pandas, polars, pyarrow), with the same columns and types on the way out."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -114,12 +115,22 @@ class Layout:
 def recast(table, columns: list[Cells], library: Any):
     """A pyarrow table with the columns' own types: it has several for one of narwhals'. Types without a short name stay."""
     for place, cells in enumerate(columns):
-        try:
-            wanted = library.type_for_alias(cells.native)
-        except ValueError:
-            continue
-        table = table.set_column(place, cells.name, table.column(place).cast(wanted))
+        wanted = arrow_type(cells.native, library)
+        if wanted is not None:
+            table = table.set_column(place, cells.name, table.column(place).cast(wanted))
     return table
+
+
+def arrow_type(native: str, library: Any) -> Any:
+    """The type of pyarrow that is written so, one of a dictionary too; None for those without a short name."""
+    dictionary = re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=(\d)>", native)
+    try:
+        if dictionary is None:
+            return library.type_for_alias(native)
+        values, indices, ordered = dictionary.groups()
+        return library.dictionary(library.type_for_alias(indices), library.type_for_alias(values), ordered == "1")
+    except ValueError:
+        return None
 
 
 def layout_of(X) -> Layout | None:

@@ -34,6 +34,7 @@ class Options:
     skip_corrupt: bool = False
     frames: int | None = None
     size: tuple[int, int] | None = None
+    missing: str | None = None
 
     @property
     def room(self) -> int:
@@ -54,16 +55,18 @@ def read_path(
     skip_corrupt: bool = False,
     frames: int | None = None,
     size: tuple[int, int] | None = None,
+    missing: str | None = None,
 ) -> Found:
-    """The data at a path: pictures and sound (with their names), films, arrays, a .csv or .parquet table.
+    """The data at a path: pictures and sound (with their names), films, arrays, a .csv, .tsv or .parquet table.
 
-    A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each; a .txt file a sentence a line, a .jsonl
-    file an object a line. A folder of pictures is a lazy array (`PictureFolder`), and so are films (`open_video`). A folder may
-    hold .parquet files instead; what of these is larger than `limit` bytes is a lazy array or table; None: half of the free
-    memory. Of decoded pictures and films a quarter of it is kept, 1 GiB at most. `skip_corrupt` leaves out pictures of a folder
-    that cannot be read, with a warning; `frames` and `size` (height, width) are of the windows of a film.
+    Tables of text may be packed (.csv.gz). A .npz file holds a sparse matrix, as scipy saves it, or sequences, an array each;
+    a .txt file a sentence a line, a .jsonl file an object a line. A folder of pictures is a lazy array (`PictureFolder`), and
+    so are films (`open_video`). A folder may hold .parquet files instead; what of these is larger than `limit` bytes is a lazy
+    array or table; None: half of the free memory. Of decoded pictures and films a quarter of it is kept, 1 GiB at most.
+    `skip_corrupt` leaves out pictures of a folder that cannot be read, with a warning; `frames` and `size` (height, width) are
+    of the windows of a film; `missing` is what stands for a missing cell in tables of text, besides nothing at all.
     """
-    path, options = Path(path).expanduser(), Options(kind, limit, skip_corrupt, frames, size)
+    path, options = Path(path).expanduser(), Options(kind, limit, skip_corrupt, frames, size, missing)
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist. Give {READABLE}, or the name of a data set: digits, mnist, fashion-mnist, with :train or "
@@ -71,9 +74,11 @@ def read_path(
         )
     if path.is_dir():
         return folder_reader(path, options)(path, options)
-    if path.suffix.lower() not in READERS:
-        raise ValueError(f"{path} ends in {path.suffix!r}. What can be read: {READABLE}.")
-    return READERS[path.suffix.lower()](path, options)
+    packed = path.suffix.lower() == ".gz"
+    ending = (path.with_suffix("") if packed else path).suffix.lower()
+    if ending not in (TEXT_TABLES if packed else READERS):
+        raise ValueError(f"{path} ends in {(ending + '.gz') if packed else path.suffix!r}. What can be read: {READABLE}.")
+    return READERS[ending](path, options)
 
 
 # -------------------------------------------------------------------------------------------------------- files
@@ -103,7 +108,7 @@ def npz(path: Path, options: Options) -> Found:
 
 def csv(path: Path, options: Options) -> Found:
     named = options.kind == "sequences"
-    return read_csv(path, as_frame="named" if named else options.kind in ("table", "interactions")), None
+    return read_csv(path, "named" if named else options.kind in ("table", "interactions"), options.missing), None
 
 
 def parquet(path: Path, options: Options) -> Found:
@@ -116,13 +121,14 @@ def text(path: Path, options: Options) -> Found:
     return read_text(path), None
 
 
+TEXT_TABLES = (".csv", ".tsv")  # packed with gzip too
 READERS: dict[str, Callable[[Path, Options], Found]] = {
     **dict.fromkeys(PICTURES, picture), **dict.fromkeys(FILMS, film), **dict.fromkeys(TEXTS, text),
-    ".wav": sound, ".npy": npy, ".npz": npz, ".csv": csv, ".parquet": parquet,
+    ".wav": sound, ".npy": npy, ".npz": npz, ".parquet": parquet, **dict.fromkeys(TEXT_TABLES, csv),
 }  # fmt: skip
 READABLE = (
     "a folder of pictures, films, sound or .parquet files, a picture, a film, a .wav file, a .npy array, a sparse matrix or "
-    "sequences (.npz), a .csv or .parquet table, or sentences (.txt, .jsonl)"
+    "sequences (.npz), a .csv, .tsv or .parquet table (.csv.gz too), or sentences (.txt, .jsonl)"
 )
 
 

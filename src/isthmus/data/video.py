@@ -136,7 +136,7 @@ def open_video(path, frames: int = FRAMES, *, stride: int | None = None, size=No
 
 
 def save_video(path, windows, rate, count: int | None = None) -> None:
-    """Writes windows, one after the other, as one film: H.264 in .mp4.
+    """Writes windows, one after the other, as one film: H.264 in .mp4, or MPEG-4 where FFmpeg has no H.264.
 
     Of even height and width it is 4:2:0, which every player shows. H.264 has no odd sizes with colours at half the resolution;
     there they keep the full one (4:4:4), so that the size comes back exactly. One channel is read back as three alike.
