@@ -28,6 +28,7 @@ from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
+from .reference import Comparison, Reference
 from .training import Course, Run, Samples, Training, train, warn_of_collapse
 
 
@@ -111,6 +112,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     corruption_: object
     prior_: object
     code_spread_: Tensor | None
+    reference_: Reference | None
     condition_: Condition | None
     n_iter_: int
     seed_: int
@@ -270,8 +272,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return samples
 
     def _conclude(self, samples: Samples) -> None:
-        """What is measured of the codes after training."""
+        """What is measured of the codes after training, and remembered of the data."""
         self.code_spread_ = generation.code_spread(self, samples)
+        self.reference_ = Reference.learn(self, samples)
         if self.network_.prior is not None:
             generation.fit_own_prior(self, samples)
 
@@ -528,6 +531,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def score(self, X, y=None):
         """The mean of `score_samples`: minus the mean loss, in nats a sample."""
         return float(self.score_samples(X).mean())
+
+    def compare(self, X, target=None, condition=None) -> Comparison:
+        """New data beside the training data: how odd each sample is, and how far each feature has moved; see `apps.check`.
+
+        A model remembers the losses and codes' distances of up to 1024 training samples (of as many of the validation data,
+        where there are), and of every feature the tenths of its values, for this; it remembers no sample. After `partial_fit`
+        these are of its last call.
+
+        >>> found = model.compare(X)
+        >>> found.oddness.shape, found.shift.shape
+        ((100,), (64,))
+        """
+        self._need("decoder")
+        rows = self._rows(X)
+        if getattr(self, "reference_", None) is None:
+            raise ValueError(
+                "This model was saved by a version of isthmus that remembered nothing of the training data, so new data cannot be "
+                "compared with them. Fit it again, and save it."
+            )
+        if target is not None or self.target_schema_ is self.schema_:
+            targets = rows if target is None else self._read(target, self.target_schema_)
+        else:
+            targets = None
+        return self.reference_.compared(self, rows, targets, self._told(condition, len(rows)))
 
     # ----------------------------------------------------------------------------------------- new samples
 
