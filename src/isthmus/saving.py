@@ -20,6 +20,7 @@ from .files import folder_aside, refuse_existing
 from .parts import Modules
 from .parts.architectures import Absent
 from .parts.base import Parameters
+from .reference import Reference
 
 FORMAT = 1  # raised whenever a folder written now could not be read by the versions before
 
@@ -77,6 +78,8 @@ def all_tensors(model: Autoencoder) -> dict[str, torch.Tensor]:
         tensors |= {f"{role}.{name}": tensor for name, tensor in schema.tensors().items()}
     spread = getattr(model, "code_spread_", None)
     tensors |= {} if spread is None else {"code_spread": spread}
+    known = getattr(model, "reference_", None)
+    tensors |= {} if known is None else {f"reference.{name}": tensor for name, tensor in known.tensors().items()}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -223,6 +226,8 @@ def restored(config: dict, tensors: dict, parts: dict, only, device) -> Autoenco
         weights = {name: weights[name] for name in model.network_.state_dict()}
     model.network_.load_state_dict(weights)
     model.code_spread_ = tensors.get("code_spread")
+    known = {name.removeprefix("reference."): t for name, t in tensors.items() if name.startswith("reference.")}
+    model.reference_ = Reference.restore(known)
     return model
 
 
