@@ -25,6 +25,7 @@ TABLES = (
     "quantised",
     "features",
     "imputation",
+    "outliers",
     "streams",
     "sequences",
     "text",

@@ -535,26 +535,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def compare(self, X, target=None, condition=None) -> Comparison:
         """New data beside the training data: how odd each sample is, and how far each feature has moved; see `apps.check`.
 
-        A model remembers the losses and codes' distances of up to 1024 training samples (of as many of the validation data,
-        where there are), and of every feature the tenths of its values, for this; it remembers no sample. After `partial_fit`
-        these are of its last call.
+        A model remembers the losses and codes' distances of up to 1024 training samples (of the validation data, where there were
+        100 or more), and of every feature the tenths of its values, for this; it remembers no sample. After `partial_fit` these
+        are of its last call.
 
         >>> found = model.compare(X)
         >>> found.oddness.shape, found.shift.shape
         ((100,), (64,))
         """
         self._need("decoder")
-        rows = self._rows(X)
-        if getattr(self, "reference_", None) is None:
+        rows, known = self._rows(X), getattr(self, "reference_", None)
+        if known is None:
             raise ValueError(
-                "This model was saved by a version of isthmus that remembered nothing of the training data, so new data cannot be "
+                "This model was saved by a version of isthmus that remembered nothing of the training data, so no data can be "
                 "compared with them. Fit it again, and save it."
             )
-        if target is not None or self.target_schema_ is self.schema_:
-            targets = rows if target is None else self._read(target, self.target_schema_)
-        else:
-            targets = None
-        return self.reference_.compared(self, rows, targets, self._told(condition, len(rows)))
+        targets = rows if target is None and self.target_schema_ is self.schema_ else None
+        targets = targets if target is None else self._read(target, self.target_schema_)
+        return known.compared(self, rows, targets, self._told(condition, len(rows)))
 
     # ----------------------------------------------------------------------------------------- new samples
 

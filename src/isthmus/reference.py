@@ -1,6 +1,6 @@
 """What a model remembers of its training data: enough to say later whether new data look like it, and not one sample itself.
 
-Of up to 1024 training samples (of the validation data, where `fit` had as many): the loss of each, and how far its code lies
+Of up to 1024 training samples (of the validation data, where `fit` had 100 or more): the loss of each, and how far its code lies
 from the middle of all codes. Of every feature: the tenths of its values, and how many samples lie in each.
 """
 
@@ -17,10 +17,12 @@ from .data import Rows, Schema
 from .network import in_blocks
 
 _SAMPLES = 1024  # that are measured
+_HELD_OUT = 100  # fewer say too little of how large an ordinary loss can be
 _FEATURES = 4096  # of a sample with more numbers, channels are looked at, and not every place of its own
 _PLACES = 256  # of a sample whose channels are looked at, spread over it
 _BINS = 10
 _USUAL = 0.99  # the share of training samples that neither a loss nor a distance of 1 sets apart
+_MARGIN = 15.0  # over the root of the number of training samples: see `Reference.margin`
 _LEAST = 1e-3  # of the largest spread of a number of the code: one that hardly moves counts no more than this lets it
 
 
@@ -31,9 +33,12 @@ class Comparison:
     losses : (n,) in nats, None where it is not known what should come out;   distances : (n,) of the codes, None where these
         differ in size
     oddness : (n,) the larger of the two, each brought to 0 at the training samples' median and to 1 at their 99th percentile
+        (losses at `Reference.margin` times as far, where no samples were held out)
     shift : (features,) the share of the samples that would have to lie in another tenth of the training values (or have
         another category) for the two to agree: the total variation distance between the two histograms
     chance : (features,) the probability of no smaller a chi-squared statistic between samples of one distribution
+    features : places of the features in a sample, or of its channels
+    held_out : whether the losses and distances are beside those of samples that were held out in `fit`
     """
 
     losses: np.ndarray | None
@@ -41,6 +46,8 @@ class Comparison:
     oddness: np.ndarray
     shift: np.ndarray
     chance: np.ndarray
+    features: list[int]
+    held_out: bool
 
 
 @dataclass
@@ -52,7 +59,8 @@ class Reference:
     center, spread : (components,) of the codes
     edges : (features, 9) between the tenths of the values, as scaled; they say nothing of categories
     shares : (features, 20) of the training samples in each bin, see `shares`
-    count : () how many samples these are shares of
+    count : () how many samples these are shares of;   samples : () how many the model was trained on
+    held_out : () whether losses and distances are of samples that were held out
     """
 
     losses: Tensor | None
@@ -62,6 +70,8 @@ class Reference:
     edges: Tensor
     shares: Tensor
     count: Tensor
+    samples: Tensor
+    held_out: Tensor
 
     @classmethod
     def learn(cls, model, samples) -> "Reference":
@@ -71,16 +81,26 @@ class Reference:
             codes = in_blocks(model._code, model.block_, some.source, *told(some)).flatten(1).double()
             center, spread = codes.mean(0), codes.std(0, correction=0)
             spread = spread.clamp_min(max(_LEAST * float(spread.max()), 1e-12))
-        judged = some if held is None or len(held.source) < _SAMPLES else some_of(held)
+        judged = some if held is None or len(held.source) < _HELD_OUT else some_of(held)
         losses, distances = measured(model, judged.source, judged.target, told(judged), center, spread)
         edges = tenths(some.source)
-        count = torch.tensor(len(some.source))
-        return cls(losses, distances, center, spread, edges, shares(some.source, edges), count)
+        counts = (torch.tensor(number) for number in (len(some.source), len(samples.source), judged is not some))
+        return cls(losses, distances, center, spread, edges, shares(some.source, edges), *counts)
+
+    @property
+    def margin(self) -> float:
+        """How much farther from the median than 99 % of the training losses a new one may lie and still be ordinary.
+
+        A model rebuilds what it was trained on better than other samples, the more so the fewer it was trained on: 1 +
+        15 / sqrt(samples), a rule of thumb from scanned digits that lets half of the other samples pass. Losses of samples that
+        were held out need none.
+        """
+        return 1.0 if self.held_out else 1 + _MARGIN / math.sqrt(int(self.samples))
 
     def compared(self, model, source: Rows, target: Rows | None, condition: list) -> Comparison:
         losses, distances = measured(model, source, target, condition, self.center, self.spread)
-        known = [(losses, self.losses), (distances, self.distances)]
-        scales = [beyond(values, usual) for values, usual in known if values is not None and usual is not None]
+        known = [(losses, self.losses, self.margin), (distances, self.distances, 1.0)]
+        scales = [beyond(new, usual) / far for new, usual, far in known if new is not None and usual is not None]
         if not scales:
             raise ValueError(
                 "This model's codes differ in size, and it was fitted with a target of its own: there is nothing to compare "
@@ -89,9 +109,14 @@ class Reference:
         found = shares(source, self.edges)
         shift, chance = apart(self.shares, found, int(self.count), len(source))
         return Comparison(
-            *(None if values is None else values.numpy() for values in (losses, distances)),
-            torch.stack(scales).amax(0).numpy(), shift.numpy(), chance,
-        )  # fmt: skip
+            None if losses is None else losses.numpy(),
+            None if distances is None else distances.numpy(),
+            torch.stack(scales).amax(0).numpy(),
+            shift.numpy(),
+            chance,
+            features(source.schema),
+            bool(self.held_out),
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """As they are stored, by name."""
@@ -166,7 +191,9 @@ def seen(rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, len(rows), several):
         data = rows.block(start, min(start + several, len(rows)))
         there = torch.ones_like(data.values, dtype=torch.bool) if data.weight is None else (data.weight > 0)
-        values, there = (x.reshape(len(data), -1, width)[..., chosen] for x in (data.values.float(), there.expand(data.values.shape)))
+        values, there = (
+            x.reshape(len(data), -1, width)[..., chosen] for x in (data.values.float(), there.expand(data.values.shape))
+        )
         if values.shape[1] > _PLACES:
             places = torch.linspace(0, values.shape[1] - 1, _PLACES).round().long().to(values.device)
             values, there = values[:, places], there[:, places]

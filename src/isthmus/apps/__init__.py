@@ -4,12 +4,13 @@ from pathlib import Path
 
 from . import base
 from .base import Application
+from .check import Check, check
 from .detect import OutlierDetector
 
 # By the name that `isthmus fit --task` and config.json know each by.
 APPLICATIONS: dict[str, type[Application]] = {"detect": OutlierDetector}
 
-__all__ = ["APPLICATIONS", "Application", "OutlierDetector", "load_application"]
+__all__ = ["APPLICATIONS", "Application", "Check", "OutlierDetector", "check", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

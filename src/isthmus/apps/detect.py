@@ -20,9 +20,9 @@ from ..parts import Dense, Mask, Noise
 from ..parts.ranges import check_ranges, number, whole
 from .base import Application
 
-WEIGHTS = {"reconstruction": 1.0, "neighbours": 2.0, "density": 0.5}
+WEIGHTS = {"reconstruction": 1.0, "neighbours": 1.5, "density": 0.25}
 LEAST = 10  # samples that a threshold can be learnt from
-WIDEST = 128  # numbers in the code of the default model
+WIDTH = 128  # of the code, and of the hidden layer, of the default model
 MOST_HELD_OUT = 2000
 MOST_NEIGHBOURS = 20_000  # codes that are kept to look for neighbours among
 GROUPS = 4  # of features that `explain` hides in turn
@@ -49,9 +49,9 @@ class OutlierDetector(OutlierMixin, Application):
     Parameters
     ----------
     model : None, dict or Autoencoder, default None
-        None is, for rows of numbers, a network with as many numbers in its code as there are columns (128 at most), trained to
-        remove noise: it keeps what tells samples apart, where a narrow code would keep what they share. For other kinds of
-        data it is `Autoencoder()`. See `Application`.
+        None is, for rows of numbers, a network with a code of 128 numbers, however many columns there are, trained to remove
+        noise of half a standard deviation: it keeps what tells samples apart, where a narrow code would keep what they share.
+        For other kinds of data it is `Autoencoder()`. See `Application`.
     contamination : "auto" or float in (0, 0.5], default "auto"
         "auto" takes all of X for ordinary; the threshold is then the conformal quantile of the held-out scores, beyond which
         ordinary samples lie with a probability of `false_alarms` at most (Laxhammar & Falkman 2015). A number is the share of X
@@ -125,7 +125,7 @@ class OutlierDetector(OutlierMixin, Application):
         callbacks : for `Autoencoder.fit`
         """
         self._check()
-        X = open_data(X, self._kind())[0]
+        X = indexable(open_data(X, self._kind())[0])
         count = count_of(X)
         if count < LEAST:
             raise ValueError(
@@ -171,9 +171,8 @@ class OutlierDetector(OutlierMixin, Application):
         shape = getattr(X, "shape", ())
         if open_data(X, self._kind())[1] != "vectors" or len(shape) != 2:
             return Autoencoder()
-        return Autoencoder(
-            min(shape[1], WIDEST), architecture=Dense(hidden=(128, 64)), corruption=[Noise(0.5)], loss="squared", scale="standard"
-        )
+        network = Dense(hidden=(WIDTH,), bypass=False)
+        return Autoencoder(WIDTH, architecture=network, corruption=Noise(0.5), loss="squared", scale="standard")
 
     # ------------------------------------------------------------------------------------------------- use
 
@@ -227,7 +226,7 @@ class OutlierDetector(OutlierMixin, Application):
             codes = self._codes(X)
             if "neighbours" in wanted:
                 found["neighbours"] = distance_to_nearest(codes, self.codes_, self.n_neighbors)
-            if "density" in wanted:
+            if "density" in wanted and self.mean_ is not None and self.factor_ is not None:
                 found["density"] = surprise(codes, self.mean_, self.factor_)
         return found
 
@@ -245,7 +244,8 @@ class OutlierDetector(OutlierMixin, Application):
         return WEIGHTS if self.weights is None else self.weights
 
     def _codes(self, X) -> np.ndarray:
-        return np.asarray(as_array(self.model_.encode(X)), np.float32).reshape(count_of(X), -1)
+        codes = np.asarray(as_array(self.model_.encode(X)), np.float32)
+        return codes.reshape(len(codes), -1)
 
     def _squares(self, X) -> np.ndarray:
         """(n_samples, features): squared errors of the rebuilt features, as scaled; of hidden ones, where the model can."""
@@ -281,7 +281,7 @@ class OutlierDetector(OutlierMixin, Application):
         model = self.model_
         if getattr(model, "loaded_half_", None):
             raise ValueError(
-                f"Outliers are found by what the model rebuilds, but it was loaded with only={model.loaded_half_!r}. Load it whole."
+                f"Outliers are what a model rebuilds badly, but it was loaded with only={model.loaded_half_!r}. Load it whole."
             )
         if model.target_schema_ is not model.schema_:
             raise ValueError("This model was fitted with a target of its own; outliers need one that rebuilds its samples.")
@@ -344,6 +344,13 @@ def fills(corruption) -> bool:
 def spread(rows: np.ndarray, most: int) -> np.ndarray:
     """Up to `most` of the rows, evenly spread."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+def indexable(X):
+    """Data that samples can be taken of: other sparse matrices as CSR, and what only turns into an array as one."""
+    if sparse.issparse(X):
+        return X.tocsr()
+    return X if hasattr(X, "shape") or hasattr(X, "__len__") else np.asarray(X)
 
 
 def count_of(X) -> int:

@@ -9,21 +9,21 @@ import warnings
 from cyclopts import CycloptsError
 from cyclopts.config import Yaml
 
-from . import fitting, generation, models  # each file adds its commands to the app
+from . import detect, fitting, generation, models  # each file adds its commands to the app
 from .common import app, note
 
-__all__ = ["app", "fitting", "generation", "main", "models"]
+__all__ = ["app", "detect", "fitting", "generation", "main", "models"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; 0 where it worked, 1 where it failed, 2 where it was called wrongly, 130 after Ctrl-C."""
+    """Runs one command; 0 where it worked, 1 where it failed or the answer is no, 2 where it was called wrongly, 130 after Ctrl-C."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
     shown, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"isthmus: {message}\n"
     try:
         tokens = with_config(tokens)
-        app(tokens or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
+        answer = app(tokens or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         note(f"isthmus: {' '.join(str(error).split())}\nSee: isthmus --help")
         return 2
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     finally:
         warnings.formatwarning = shown
-    return 0
+    return answer if isinstance(answer, int) else 0
 
 
 def spoken(error: Exception) -> str:
