@@ -200,9 +200,10 @@ class OutlierDetector(OutlierMixin, Application):
         Where the model was trained to fill in values (`Mask`), each is judged by the others: it is hidden first. Of tables it is
         minus `score_cells`, (n_samples, columns), in nats; it asks for samples of one size.
 
-        >>> X_odd = X[:1].copy()
-        >>> X_odd[0, 20] += 16
-        >>> int(detector.explain(X_odd).argmax())
+        >>> detector = OutlierDetector({"max_epochs": 20}, random_state=0).fit(X)
+        >>> x_odd = X[:1].copy()
+        >>> x_odd[0, 20] += 16
+        >>> int(detector.explain(x_odd).argmax())
         20
         """
         check_is_fitted(self, "model_")

@@ -16,7 +16,7 @@ __all__ = ["app", "detect", "fitting", "generation", "main", "models"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; 0 where it worked, 1 where it failed or the answer is no, 2 where it was called wrongly, 130 after Ctrl-C."""
+    """Runs one command: 0 where it worked, 1 where it failed or answers no, 2 where it was called wrongly, 130 after Ctrl-C."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]

@@ -85,7 +85,7 @@ def shape_of(text: str | None, model):
     sizes = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
     if len(sizes) not in (2, 3) or model.schema_.kind != "vectors" or math.prod(sizes) != math.prod(model.schema_.shape):
         raise ValueError(
-            f"--shape {text}: height and width, such as 28,28, are expected for vectors that are pictures, and their product must be "
-            f"the numbers of a sample; this model's are {model.schema_.kind} of shape {model.schema_.shape}."
+            f"--shape {text}: height and width, such as 28,28, are expected for vectors that are pictures, and their product "
+            f"must be the numbers of a sample; this model's are {model.schema_.kind} of shape {model.schema_.shape}."
         )
     return sizes
