@@ -255,6 +255,23 @@ def test_models_that_cannot_rebuild_the_samples_are_refused(plane, tmp_path):
         OutlierDetector(Autoencoder(2, max_epochs=1).fit(plane, condition=plane[:, 0] > 0)).fit(plane)
 
 
+def test_frames_whose_rows_are_no_samples_are_refused():
+    steps = {"unique_id": np.repeat(["a", "b"], 20), "ds": np.tile(np.arange(20), 2), "y": np.arange(40.0)}
+    with pytest.raises(ValueError, match="a list of arrays, one a sequence"):
+        OutlierDetector(QUICK).fit(pd.DataFrame(steps))
+
+
+def test_frames_of_any_library_and_files_are_split(tmp_path):
+    import polars as pl
+
+    cells = {"size": np.arange(30.0), "colour": ["red", "blue", "red"] * 10}
+    pl.DataFrame(cells).write_parquet(tmp_path / "table.parquet")
+    np.save(tmp_path / "rows.npy", np.arange(90.0).reshape(30, 3))
+    for X in (pl.DataFrame(cells), pd.DataFrame(cells), str(tmp_path / "table.parquet"), str(tmp_path / "rows.npy")):
+        detector = OutlierDetector({"max_epochs": 1}, random_state=0).fit(X)
+        assert detector.score_samples(X).shape == (30,)
+
+
 def test_what_has_no_places_cannot_be_explained():
     detector = OutlierDetector({"max_epochs": 1}, random_state=0).fit(["a dog", "a cat"] * 10)
     with pytest.raises(ValueError, match=r"Use distances\(X\)"):

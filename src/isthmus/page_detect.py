@@ -19,6 +19,7 @@ from .ink import count, png, section, svg, table, text
 
 SHOWN = 12  # samples of either end
 TOLD = 3  # features of a sample that are named
+FULL = 4.0  # times the usual error: where this or more is the largest of a picture, it is full red
 
 
 @dataclass
@@ -170,14 +171,14 @@ def headline(found: Findings, title: str) -> str:
     words = (
         "A sample is an outlier where its score lies below the threshold: the model rebuilds it badly, or its code lies where "
     )
-    words += "few others do. " + promise(detector)
+    words += f"few others do. {promise(detector)}"
     return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
 
 
 def promise(detector) -> str:
     """What the threshold means."""
     if detector.contamination == "auto":
-        return f"Of samples like those in fit, {detector.false_alarms:.3g} at most lie below it, in expectation."
+        return f"Of samples like those in fit, {detector.false_alarms:.3g} or less lie below it, in expectation."
     return f"In fit, {detector.contamination:.3g} of the samples lay below it."
 
 
@@ -185,7 +186,7 @@ def scores_section(found: Findings) -> str:
     histogram = svg(lambda figure: draw_scores(figure, found), 5, 3.4, "Histogram of the scores")
     lead = "About 0 for ordinary samples; the further below, the odder. The line is the threshold."
     if found.labels is None or found.labels.all() or not found.labels.any():
-        return section("Scores", lead, f"<figure>{histogram}</figure>")
+        return section("Scores", lead, f'<div class="two"><figure>{histogram}</figure></div>')
     known = found.labels
     caught, alarms = found.outlier[known].mean(), found.outlier[~known].mean()
     lead += f" It finds {caught:.1%} of the known outliers, and raises {alarms:.1%} of false alarms among the others."
@@ -234,7 +235,10 @@ def samples_section(found: Findings) -> str:
         lead = "Samples at both ends of the scores."
         return section("The oddest and the most ordinary", lead, *(plain_samples(found, *end) for end in ends.items()))
     if found.is_picture:
-        lead = "Above the sample, below where its error is larger than usual there: full red is the largest of the sample."
+        lead = (
+            "Above the sample, below where its error is larger than usual there; full red is the largest of the sample, where it "
+        )
+        lead += f"is {FULL:.0f} times the usual or more."
         shown = "".join(f"<div><h3>{name}</h3>{picture_grid(found, places)}</div>" for name, places in ends.items())
         return section("The oddest and the most ordinary", lead, f'<div class="two">{shown}</div>')
     unit = "in nats" if found.model.schema_.kind == "table" else "in units of the squared error that is usual there"
@@ -249,16 +253,16 @@ def picture_grid(found: Findings, places: list[int]) -> str:
     odd = odd.mean(-1) if odd.ndim == 4 else odd
     cells = [
         f"<figure>{png(image, f'sample {found.name(place)}')}{png(tinted(where), f'where {found.name(place)} is odd')}"
-        f"<figcaption>{text(found.name(place))}<br>{found.scores[place]:.3g}{known(found, place)}</figcaption></figure>"
+        f"<figcaption>{text(found.name(place))}<br>{short(found.scores[place])}{known(found, place)}</figcaption></figure>"
         for image, where, place in zip(images, odd, places, strict=True)
     ]
     return f'<div class="samples">{"".join(cells)}</div>'
 
 
 def tinted(values: np.ndarray) -> np.ndarray:
-    """How far values are beyond the usual, as red of that opacity."""
+    """How far errors are beyond the usual, as red of that opacity."""
     beyond = np.maximum(values - 1, 0)
-    opacity = beyond / max(beyond.max(), 1e-12) * 255
+    opacity = beyond / max(beyond.max(), FULL) * 255
     colour = np.broadcast_to(plots.BRIGHTER, (*values.shape, 3))
     return np.concatenate([colour, opacity[..., None].round()], -1).astype(np.uint8)
 
@@ -274,9 +278,9 @@ def feature_rows(found: Findings, heading: str, places: list[int]) -> str:
     rows = []
     for sample, place, values in zip(range(len(places)), places, odd, strict=True):
         first = np.argsort(-values, kind="stable")[:TOLD].tolist()
-        told = [f"{text(names[at])} {written(cells[at][sample])} <b>{values[at]:.3g}</b>" for at in first]
-        rows.append([text(found.name(place)), f"{found.scores[place]:.3g}{known(found, place)}", *told])
-    head = [heading, "score", *(["oddest"] + [""] * (TOLD - 1))[: len(rows[0]) - 2]]
+        told = [f"{text(names[at])} {written(cells[at][sample])} <b>{short(values[at])}</b>" for at in first]
+        rows.append([text(found.name(place)), short(found.scores[place]) + known(found, place), *told])
+    head = ["", "score", *(["feature, what it holds, <b>how odd</b>"] + [""] * (TOLD - 1))[: len(rows[0]) - 2]]
     return f"<h3>{heading}</h3>" + table(head, rows, "cells")
 
 
@@ -284,7 +288,7 @@ def plain_samples(found: Findings, heading: str, places: list[int]) -> str:
     """Samples by name and, where they are text, by what they say."""
     says = found.some(places) if found.model.schema_.kind == "text" else [""] * len(places)
     rows = [
-        [text(found.name(p)), f"{found.scores[p]:.3g}{known(found, p)}", text(str(say)[:80])]
+        [text(found.name(p)), short(found.scores[p]) + known(found, p), text(str(say)[:80])]
         for p, say in zip(places, says, strict=True)
     ]
     return f"<h3>{heading}</h3>" + table(["", "score", ""], rows)
@@ -308,6 +312,10 @@ def cells_of(found: Findings, places: list[int]) -> list[list]:
     return np.asarray(plots.dense(some)).reshape(len(places), -1).T.tolist()
 
 
+def short(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
 def written(cell) -> str:
     if cell is None or cell != cell:  # NaN differs from itself
         return "–"
@@ -318,7 +326,7 @@ def respects_section(found: Findings) -> str:
     """In what respect the oddest samples are odd."""
     names = list(found.distances)
     rows = [
-        [text(found.name(place)), *(f"{found.distances[name][place]:.3g}" for name in names), f"{found.scores[place]:.3g}"]
+        [text(found.name(place)), *(short(found.distances[name][place]) for name in names), short(found.scores[place])]
         for place in found.order[:SHOWN].tolist()
     ]
     lead = "What the score joins: 0 is the median of ordinary samples, 1 what 95 % of them stay below. "

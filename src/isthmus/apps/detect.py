@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import torch
 from scipy import sparse
@@ -10,7 +11,6 @@ from scipy.linalg import solve_triangular
 from sklearn.base import OutlierMixin
 from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted, check_random_state
 from torch import Tensor
 
@@ -125,7 +125,7 @@ class OutlierDetector(OutlierMixin, Application):
         callbacks : for `Autoencoder.fit`
         """
         self._check()
-        X = indexable(open_data(X, self._kind())[0])
+        X = indexable(*open_data(X, self._kind()))
         count = count_of(X)
         if count < LEAST:
             raise ValueError(
@@ -347,10 +347,15 @@ def spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
-def indexable(X):
+def indexable(X, kind: str):
     """Data that samples can be taken of: other sparse matrices as CSR, and what only turns into an array as one."""
     if sparse.issparse(X):
         return X.tocsr()
+    if kind in ("sequences", "interactions") and hasattr(X, "columns"):
+        other = "a list of arrays, one a sequence" if kind == "sequences" else "a CSR matrix (users, items)"
+        raise ValueError(f"The rows of this frame are no samples, which {kind} have several rows of. Pass {other}.")
+    if hasattr(X, "whole"):
+        return nw.to_native(X.whole())  # a table in files
     return X if hasattr(X, "shape") or hasattr(X, "__len__") else np.asarray(X)
 
 
@@ -362,7 +367,13 @@ def taken(X, index: np.ndarray):
     """The samples of data in any container at these places."""
     if isinstance(X, Tensor):
         return X[torch.as_tensor(index, device=X.device)]
-    return X.only(index) if hasattr(X, "only") else _safe_indexing(X, index)
+    if hasattr(X, "only"):
+        return X.only(index)  # of what lies in a file
+    if type(X) in (list, tuple):
+        return [X[place] for place in index]
+    if hasattr(X, "columns"):
+        return nw.from_native(X, eager_only=True)[index.tolist()].to_native()
+    return X[index]
 
 
 def dense(X) -> np.ndarray:
