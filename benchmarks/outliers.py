@@ -155,7 +155,7 @@ def halves(X, labels, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def area(truth, scores) -> float:
-    return 100 * float(roc_auc_score(truth, np.nan_to_num(scores, posinf=1e300)))
+    return 100 * float(roc_auc_score(truth, np.nan_to_num(np.asarray(scores, np.float64), posinf=1e300)))
 
 
 def mean(areas: dict, method: str) -> float:

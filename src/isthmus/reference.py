@@ -76,13 +76,16 @@ class Reference:
     @classmethod
     def learn(cls, model, samples) -> "Reference":
         some, held = some_of(samples), samples.validation
-        center = spread = None
-        if None not in model.code_shape_:
-            codes = in_blocks(model._code, model.block_, some.source, *told(some)).flatten(1).double()
+        losses, codes = measured(model, some.source, some.target, told(some))
+        center = spread = distances = None
+        if codes is not None:
             center, spread = codes.mean(0), codes.std(0, correction=0)
             spread = spread.clamp_min(max(_LEAST * float(spread.max()), 1e-12))
         judged = some if held is None or len(held.source) < _HELD_OUT else some_of(held)
-        losses, distances = measured(model, judged.source, judged.target, told(judged), center, spread)
+        if judged is not some:
+            losses, codes = measured(model, judged.source, judged.target, told(judged))
+        if codes is not None:
+            distances = distance(codes, center, spread)
         edges = tenths(some.source)
         counts = (torch.tensor(number) for number in (len(some.source), len(samples.source), judged is not some))
         return cls(losses, distances, center, spread, edges, shares(some.source, edges), *counts)
@@ -98,7 +101,8 @@ class Reference:
         return 1.0 if self.held_out else 1 + _MARGIN / math.sqrt(int(self.samples))
 
     def compared(self, model, source: Rows, target: Rows | None, condition: list) -> Comparison:
-        losses, distances = measured(model, source, target, condition, self.center, self.spread)
+        losses, codes = measured(model, source, target, condition)
+        distances = None if codes is None or self.center is None else distance(codes, self.center, self.spread)
         known = [(losses, self.losses, self.margin), (distances, self.distances, 1.0)]
         scales = [beyond(new, usual) / far for new, usual, far in known if new is not None and usual is not None]
         if not scales:
@@ -140,15 +144,26 @@ def told(samples) -> list:
     return [] if samples.condition is None else [samples.condition]
 
 
-def measured(model, source: Rows, target: Rows | None, condition: list, center, spread) -> tuple[Tensor | None, Tensor | None]:
-    """Losses and distances of codes, (n,) each, in float64."""
-    losses = distances = None
-    if target is not None:
-        losses = in_blocks(model.network_.nats, model.block_, source, target, *condition).double()
-    if center is not None:
-        codes = in_blocks(model._code, model.block_, source, *condition).flatten(1).double()
-        distances = ((codes - center) / spread).square().mean(1).sqrt()
-    return losses, distances
+def measured(model, source: Rows, target: Rows | None, condition: list) -> tuple[Tensor | None, Tensor | None]:
+    """Losses, (n,), and codes, (n, components), in float64; no losses without a target, no codes where they differ in size."""
+    network, whole = model.network_, None not in model.code_shape_
+    if target is None and not whole:
+        return None, None
+
+    def both(data, *rest):
+        wanted, *told = rest if target is not None else (None, *rest)
+        code = network.encode(data.told(told[0] if told else None))
+        nats = [] if wanted is None else [network.loss(network.decode(network.towards(code, wanted)), wanted)[:, None]]
+        return torch.cat([*nats, *([code.z.flatten(1)] if whole else [])], 1)
+
+    rows = [source, *([] if target is None else [target]), *condition]
+    found = in_blocks(both, model.block_, *rows).double()
+    return None if target is None else found[:, 0], found[:, int(target is not None) :] if whole else None
+
+
+def distance(codes: Tensor, center, spread) -> Tensor:
+    """Of each code from the middle, (n,), as `Reference` has it."""
+    return ((codes - center) / spread).square().mean(1).sqrt()
 
 
 def beyond(values: Tensor, usual: Tensor) -> Tensor:
