@@ -306,9 +306,9 @@ def test_the_command_line_scores_samples(files, capsys):
 def test_the_command_line_writes_a_page(files, capsys):
     pytest.importorskip("matplotlib")
     command = ["detect", str(files / "m"), str(files / "new.npy"), "-o", str(files / "s.html"), "--shape", "2,3"]
-    assert main([*command, "--labels", str(files / "labels.npy")]) == 0
+    assert main([*command, "--labels", str(files / "labels.npy"), "--train", str(files / "train.npy")]) == 0
     page = (files / "s.html").read_text()
-    for words in ("AUROC", "false alarms", "Oddest", "Most ordinary", "In what respect"):
+    for words in ("isolation forest", "five neighbours", "AUROC", "false alarms", "Oddest", "Most ordinary", "In what respect"):
         assert words in page
     assert page.count("<img") == 48
 

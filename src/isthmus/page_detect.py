@@ -10,7 +10,11 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 from . import __version__, plots
 from .data import as_array, open_data
@@ -27,6 +31,7 @@ class Findings:
     """What a detector says of some samples, computed when first asked for.
 
     labels : (n,) True for those known to be outliers, or None;   shape : of a row that is a picture;   names : of the samples
+    train : what the detector was fitted to, or None; with labels, simpler methods are then put beside it
     """
 
     detector: Any
@@ -34,6 +39,7 @@ class Findings:
     labels: Any = None
     names: list[str] | None = None
     shape: tuple | None = None
+    train: Any = None
 
     def __post_init__(self):
         self.X = open_data(self.X, self.model.schema_.kind, **self.model.schema_.reading)[0]
@@ -57,6 +63,23 @@ class Findings:
         return self.scores < self.detector.offset_
 
     @cached_property
+    def beside(self) -> dict[str, float]:
+        """The area under the ROC curve of the detector, and of simpler methods on the raw data, by name."""
+        areas = {"the detector": roc_auc_score(self.labels, -self.scores)}
+        if self.train is None or self.detector.spread_ is None:
+            return areas
+        train = rows_of(open_data(self.train, self.model.schema_.kind, **self.model.schema_.reading)[0])
+        scaler = StandardScaler().fit(train)
+        known, new = scaler.transform(train), scaler.transform(rows_of(self.X))
+        pca = PCA(0.9, svd_solver="full").fit(known)
+        scores = {
+            "distance to five neighbours": NearestNeighbors(n_neighbors=5).fit(known).kneighbors(new)[0].mean(1),
+            "error of PCA, 90 % of the variance": np.square(new - pca.inverse_transform(pca.transform(new))).sum(1),
+            "isolation forest": -IsolationForest(random_state=0).fit(known).score_samples(new),
+        }
+        return areas | {name: roc_auc_score(self.labels, values) for name, values in scores.items()}
+
+    @cached_property
     def order(self) -> np.ndarray:
         """Places, the oddest first."""
         return np.argsort(self.scores, kind="stable")
@@ -76,6 +99,12 @@ class Findings:
     @property
     def explains(self) -> bool:
         return self.model.schema_.kind == "table" or self.detector.spread_ is not None
+
+
+def rows_of(X) -> np.ndarray:
+    """Samples of one size as rows of numbers."""
+    values = np.asarray(plots.dense(X), np.float64)
+    return values.reshape(len(values), -1)
 
 
 def as_outliers(labels, samples: int) -> np.ndarray:
@@ -191,7 +220,10 @@ def scores_section(found: Findings) -> str:
     caught, alarms = found.outlier[known].mean(), found.outlier[~known].mean()
     lead += f" It finds {caught:.1%} of the known outliers, and raises {alarms:.1%} of false alarms among the others."
     curve = svg(lambda figure: draw_roc(figure, found), 5, 3.4, "Receiver operating characteristic")
-    return section("Scores", lead, f'<div class="two"><figure>{histogram}</figure><figure>{curve}</figure></div>')
+    drawn = f'<div class="two"><figure>{histogram}</figure><figure>{curve}</figure></div>'
+    best = max(found.beside.values())
+    rows = [[name, f'<b class="best">{area:.1%}</b>' if area == best else f"{area:.1%}"] for name, area in found.beside.items()]
+    return section("Scores", lead, drawn, table(["", "AUROC"], rows) if len(rows) > 1 else "")
 
 
 def draw_scores(figure, found: Findings) -> None:

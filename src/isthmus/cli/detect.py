@@ -18,6 +18,9 @@ def detect(
     labels: Annotated[
         Path | None, Parameter(help="A .npy file that says which are outliers: 1 and 0, or -1 and 1 as scikit-learn has it.")
     ] = None,
+    train: Annotated[
+        str | None, Parameter(help="The data the detector was fitted to: with --labels, the page puts simpler methods beside it.")
+    ] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     reading: ReadingFlags | None = None,
     force: Force = False,
@@ -33,7 +36,8 @@ def detect(
 
     X, names = opened_for(detector.model_, data, reading)
     known = None if labels is None else read_labels(labels)
-    found = page_detect.Findings(detector, X, known, names, shape_of(shape, detector.model_))
+    before = None if train is None else opened_for(detector.model_, train, reading)[0]
+    found = page_detect.Findings(detector, X, known, names, shape_of(shape, detector.model_), before)
     if target.suffix.lower() == ".html":
         page_detect.write(found, target, overwrite=force)
     else:
