@@ -156,7 +156,8 @@ def headline(answer: Answer, title: str) -> str:
 
 
 def found_section(answer: Answer) -> str:
-    what = "Hamming distance, in bits" if answer.index.codes == "binary" else f"{answer.index.metric} distance of the codes"
+    kind = {"euclidean": "Euclidean", "cosine": "cosine"}[answer.index.metric]
+    what = "Hamming distance, in bits" if answer.index.codes == "binary" else f"{kind} distance of the codes"
     lead = f"The query on the left, then the nearest, the nearest first; below each its id and the {what}."
     if answer.decoded:
         lead += " The samples themselves were not at hand: what is shown was decoded from their codes."
@@ -175,7 +176,7 @@ def picture_rows(answer: Answer) -> str:
         for rank, picture in enumerate(pictures):
             one, far = answer.ids[place, rank], answer.distances[place, rank]
             cells.append(f"<figure>{png(picture, f'{one}, rank {rank + 1}')}{caption(one, f'{far:.3g}')}</figure>")
-        room = f"grid-template-columns: repeat({len(cells)}, minmax(0, 1fr)); margin-bottom: 20px"
+        room = f"grid-template-columns: repeat({len(cells)}, minmax(0, 1fr)); align-items: start; margin-bottom: 20px"
         rows.append(f'<div class="walk" style="{room}">{"".join(cells)}</div>')
     return "".join(rows)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from .. import Autoencoder, presets
 from ..data import as_array, kind_of, open_data
@@ -147,6 +147,13 @@ class SearchIndex(Application):
         self._append(codes, self._named(ids, X, len(codes)))
         return self
 
+    def add_codes(self, codes, ids=None):
+        """As `add`, for codes that are at hand, (n_samples, n_components), as `model_.transform` gives them."""
+        check_is_fitted(self, "model_")
+        codes = self._checked_codes(codes)
+        self._append(codes, self._named(ids, codes, len(codes)))
+        return self
+
     def remove(self, ids):
         """Takes the samples with these ids out; where one is not known, all stay. Numbers are not given a second time."""
         check_is_fitted(self, "model_")
@@ -182,8 +189,13 @@ class SearchIndex(Application):
         """
         check_is_fitted(self, "model_")
         self._refuse_number(n_neighbors)
-        squared, places = self._nearest(self.kept_.pack(self._codes(self._opened(X))), n_neighbors)
-        return (self._distances(squared), self.ids_[places]) if return_distance else self.ids_[places]
+        return self._answer(self._codes(self._opened(X)), n_neighbors, return_distance)
+
+    def kneighbors_of_codes(self, codes, n_neighbors=10, return_distance=True):
+        """As `kneighbors`, for codes that are at hand, (n_samples, n_components), as `model_.transform` gives them."""
+        check_is_fitted(self, "model_")
+        self._refuse_number(n_neighbors)
+        return self._answer(self._checked_codes(codes), n_neighbors, return_distance)
 
     def codes_of(self, ids=None) -> np.ndarray:
         """The codes that the index holds, (n, n_components) float32: of all, or of these ids; for other databases."""
@@ -201,6 +213,10 @@ class SearchIndex(Application):
     def nbytes(self) -> int:
         """Bytes that the codes take, without ids and model."""
         return self.rows_.nbytes
+
+    def _answer(self, codes: np.ndarray, k: int, return_distance: bool):
+        squared, places = self._nearest(self.kept_.pack(codes), k)
+        return (self._distances(squared), self.ids_[places]) if return_distance else self.ids_[places]
 
     def _refuse_number(self, k) -> None:
         if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
@@ -239,7 +255,16 @@ class SearchIndex(Application):
 
     def _codes(self, X) -> np.ndarray:
         """(n_samples, n_components) float32"""
-        codes = as_array(self.model_.transform(X)).astype(np.float32)
+        return self._scaled(as_array(self.model_.transform(X)).astype(np.float32))
+
+    def _checked_codes(self, codes) -> np.ndarray:
+        codes, wanted = check_array(codes, dtype=np.float32, input_name="codes"), self.model_.n_components_
+        if codes.shape[1] != wanted:
+            raise ValueError(f"codes have {codes.shape[1]} numbers each, but the model of this index makes {wanted}.")
+        return self._scaled(codes)
+
+    def _scaled(self, codes: np.ndarray) -> np.ndarray:
+        """Codes as they are, or, for angles, of length one."""
         if self.metric == "euclidean":
             return codes
         length = np.linalg.norm(codes, axis=1, keepdims=True)
@@ -331,7 +356,7 @@ class SearchIndex(Application):
         if (kind_of(X) if kind == "auto" else kind) != "images":
             return Autoencoder("auto")
         damage = [Warp(20.0, 0.1, 0.15, 0.25), Noise(0.4)]
-        return presets.convolutional(32, corruption=damage)
+        return presets.convolutional(32, channels=channels_for(X), corruption=damage)
 
     def _fit_model(self, X, **fit_params):
         super()._fit_model(X, **fit_params)
@@ -385,6 +410,14 @@ class SearchIndex(Application):
             self.graph_ = APPROXIMATE[self.method](values.shape[1])
             self.graph_.restore(graph, values)
             self.slots_ = np.arange(len(self))
+
+
+def channels_for(X) -> tuple[int, ...] | str:
+    """Few channels, for a query waits for them, in as many stages as leave about seven pixels a side."""
+    if not hasattr(X, "shape"):
+        return "auto"
+    stages = max(1, min(4, round(np.log2(min(X.shape[1:3]) / 7))))
+    return tuple(16 * 2**stage for stage in range(stages))
 
 
 # ---------------------------------------------------------------------------------------------------- ids
