@@ -48,7 +48,9 @@ def rows(options):
                 lost = {who: found["whole"] - found[kind] for who, found in (("ours", ours), ("PCA", theirs))}
                 goal = {"at_most": lost["PCA"] / 2}
                 also = {"precision": ours[kind], "precision of PCA": theirs[kind]}
-                yield Row(f"{name}, {kind}: precision lost", lost["ours"], "share", goal, {"PCA": lost["PCA"]}, also=also, **facts)
+                yield Row(
+                    f"{name}, {kind}: precision lost", lost["ours"], "share", goal, {"PCA": lost["PCA"]}, also=also, **facts
+                )
             if name == "32 bytes" and seed == options.seeds[0]:
                 yield a_query(index, test, facts)
                 yield from among_a_million(index, train, test, facts, options.quick)

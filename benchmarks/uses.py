@@ -2,11 +2,12 @@
 
 The networks learn without labels to rebuild upright, whole pictures from warped ones (turned, shifted, stretched, slanted by
 chance) with a quarter of the places black. "logistic regression": on 32 standardised codes of MNIST's digits, and on their 784
-pixels; "seconds" is the time that it takes to learn from 60,000 of them. "1,000 labels": a linear layer on 64 codes, at first a
-logistic regression, then trained together with the encoder; "scratch" is the same network, trained alike from its first weights,
-mean of three draws of the labels. "filters": maps of two convolutions that learnt from MNIST's digits, on 900 pictures of clothes,
-with a logistic regression on three quarters of them (mean of four parts); "first weights" has never learnt. "identities": the
-Olivetti faces, 32 by 32 pixels, five of each person to learn from, without names, and five to be named after the nearest.
+pixels; "seconds" is the time that it takes to learn from 60,000 of them. "1,000 labels": a linear layer on 64 codes, at first
+a logistic regression, then trained together with the encoder; "scratch" is the same network, trained alike from its first
+weights, mean of three draws of the labels. "filters": maps of two convolutions that learnt from MNIST's digits, on 900 pictures
+of clothes, with a logistic regression on three quarters of them (mean of four parts); "first weights" has never learnt.
+"identities": the Olivetti faces, 32 by 32 pixels, five of each person to learn from, without names, and five to be named after
+the nearest.
 """
 
 import copy

@@ -1,8 +1,8 @@
 """An encoder starts another network: a classifier of digits from few labels, which begins where an autoencoder ended.
 
 An autoencoder learns from all training digits without labels. Then a linear layer is put on its code, at first a logistic
-regression, and both learn together from 1,000 labelled digits: `model.encode` of a tensor carries gradients, and `model.network_` is
-a module of PyTorch. Beside it the same network, trained alike from its first weights.
+regression, and both learn together from 1,000 labelled digits: `model.encode` of a tensor carries gradients, and
+`model.network_` is a module of PyTorch. Beside it the same network, trained alike from its first weights.
 
     python examples/digits_fine_tuned.py                  MNIST, some four minutes
     python examples/digits_fine_tuned.py --output FOLDER  writes FOLDER/digits_fine_tuned.png as well
@@ -73,7 +73,7 @@ def learning(start: Autoencoder, X, y, test, test_y, passes: int, seed: int = 0)
 
 
 def headed(model: Autoencoder, X, y) -> nn.Linear:
-    """A linear layer that begins as the logistic regression from codes to labels, for a wild one would spoil the encoder first."""
+    """A linear layer that begins as the logistic regression from codes to labels: a wild one would spoil the encoder."""
     probe = LogisticRegression(C=0.1, max_iter=300).fit(model.transform(X), y)
     head = nn.Linear(model.n_components_, len(probe.classes_))
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """A code lightens a classifier: 784 pixels become 32 numbers, and a logistic regression learns from these instead.
 
-The autoencoder never sees a label. It learns to rebuild upright digits from turned, shifted and slanted ones, so its code holds what
-a digit is rather than how it was written. In a Pipeline it is a step like any other.
+The autoencoder never sees a label. It learns to rebuild upright digits from turned, shifted and slanted ones, so its code holds
+what a digit is rather than how it was written. In a Pipeline it is a step like any other.
 
     python examples/digits_pipeline.py                    MNIST, some four minutes
     python examples/digits_pipeline.py --output FOLDER    writes FOLDER/digits_pipeline.png as well

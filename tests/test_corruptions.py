@@ -142,7 +142,9 @@ def test_noise_has_its_standard_deviation():
 def test_noise_of_several_strengths_is_cut_where_light_ends():
     values = torch.full((400, 20, 20, 1), 0.5)
     strength = (damaged(Noise(0.4, least=0.1), values) - values).flatten(1).std(1)
-    assert 0.09 < strength.min() < 0.13 and 0.36 < strength.max() < 0.43 and float(strength.mean()) == pytest.approx(0.25, abs=0.02)
+    assert (
+        0.09 < strength.min() < 0.13 and 0.36 < strength.max() < 0.43 and float(strength.mean()) == pytest.approx(0.25, abs=0.02)
+    )
     cut = damaged(Noise(0.4, low=0.2, high=0.6), values)
     assert cut.min() == 0.2 and torch.isclose(cut.max(), torch.tensor(0.6))
     inside = (cut > 0.2) & (cut < 0.6)

@@ -134,7 +134,9 @@ def test_filters_serve_data_they_were_not_learnt_on(train, test):
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     unseen = test[1] >= 5
     found = {
-        name: probe.fit(model.transform(train[0][upper]), train[1][upper]).score(model.transform(test[0][unseen]), test[1][unseen])
+        name: probe.fit(model.transform(train[0][upper]), train[1][upper]).score(
+            model.transform(test[0][unseen]), test[1][unseen]
+        )
         for name, model in {"learnt": learnt, "first": first}.items()
     }
     assert found["learnt"] > max(0.85, found["first"] - 0.02), found

@@ -108,7 +108,9 @@ def test_bytes_are_nearly_floats_and_bits_count_what_differs(fitted, pictures, q
     bits = SearchIndex(fitted, codes="binary").fit(pictures)
     assert (floats.nbytes, eight.nbytes, bits.nbytes) == tuple(len(pictures) * each for each in (32, 8, 1))
     np.testing.assert_allclose(eight.kneighbors(queries, 1)[0], floats.kneighbors(queries, 1)[0], atol=0.1)
-    shared = [len(np.intersect1d(*pair)) for pair in zip(floats.kneighbors(queries)[1], eight.kneighbors(queries)[1], strict=True)]
+    shared = [
+        len(np.intersect1d(*pair)) for pair in zip(floats.kneighbors(queries)[1], eight.kneighbors(queries)[1], strict=True)
+    ]
     assert np.mean(shared) >= 9
     distances = bits.kneighbors(queries, 3)[0]
     assert set(distances.ravel()) <= set(range(9))
@@ -150,10 +152,14 @@ def test_a_graph_that_leads_out_of_the_index_is_refused(method, fitted, pictures
     index = SearchIndex(fitted, method=method).fit(pictures)
     tensors = index._tensors()
     for name, spoil in {
-        "hnsw": [("graph.neighbors", lambda t: t + 1000), ("graph.offsets", lambda t: t[:-1]), ("graph.entry", lambda t: t + 9999)],
+        "hnsw": [
+            ("graph.neighbors", lambda t: t + 1000),
+            ("graph.offsets", lambda t: t[:-1]),
+            ("graph.entry", lambda t: t + 9999),
+        ],
         "ivfpq": [("graph.centres", lambda t: t[:, :-1]), ("graph.codebooks", lambda t: t * np.nan)],
     }[method]:
-        with pytest.raises(ValueError, match="do(es)? not fit its codes"):
+        with pytest.raises(ValueError, match=r"do(es)? not fit its codes"):
             clone_of(index)._restore(index._state(), tensors | {name: spoil(tensors[name])})
 
 
@@ -267,7 +273,9 @@ def test_an_empty_index_says_so_and_can_be_filled_again(index, pictures, queries
     assert again.ids_.tolist() == [200, 201, 202, 203, 204]
 
 
-@pytest.mark.parametrize("query", [np.zeros((2, 9, 9), np.uint8), np.zeros((2, 5)), ["a sentence"], np.zeros((0, 8, 8), np.uint8)])
+@pytest.mark.parametrize(
+    "query", [np.zeros((2, 9, 9), np.uint8), np.zeros((2, 5)), ["a sentence"], np.zeros((0, 8, 8), np.uint8)]
+)
 def test_a_query_of_another_kind(query, index):
     with pytest.raises(ValueError):
         index.kneighbors(query, 1)
@@ -351,7 +359,12 @@ def test_a_folder_gives_back_the_index(codes, metric, ids, fitted, pictures, que
     for one, other in zip(again.kneighbors(queries), index.kneighbors(queries), strict=True):
         np.testing.assert_array_equal(one, other)
     assert again.next_id_ == index.next_id_ and again.ids_.dtype == index.ids_.dtype
-    assert sorted(file.name for file in (tmp_path / "index").iterdir()) == ["README.md", "config.json", "model", "state.safetensors"]
+    assert sorted(file.name for file in (tmp_path / "index").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model",
+        "state.safetensors",
+    ]
 
 
 def test_an_index_for_another_model_is_refused(index, pictures, tmp_path):

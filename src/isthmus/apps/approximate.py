@@ -144,7 +144,7 @@ class Lists:
         self.index = index
 
     def _empty(self, lists: int):
-        quantizer = self.faiss.IndexFlatL2(self.width)
+        quantizer: Any = self.faiss.IndexFlatL2(self.width)
         index = self.faiss.IndexIVFPQFastScan(quantizer, self.width, lists, self.width, 4)  # one codebook of 16 for each number
         quantizer.this.disown()
         index.own_fields = True
@@ -156,4 +156,4 @@ def number_of_lists(count: int) -> int:
     return int(2 ** max(0, min(16, np.floor(np.log2(max(1, min(4 * count**0.5, count / 39)))))))
 
 
-APPROXIMATE = {"hnsw": Graph, "ivfpq": Lists}
+APPROXIMATE: dict[str, type[Graph] | type[Lists]] = {"hnsw": Graph, "ivfpq": Lists}

@@ -1,7 +1,5 @@
 """Codes as an index keeps them - floats, bytes or bits - and the exact search among them."""
 
-from typing import Any, ClassVar
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,7 +39,7 @@ class Floats:
 
 
 class Bytes(Floats):
-    """A byte a number: whole steps from the mean, -127 to 127, of one length for all numbers, so that distances stay in proportion.
+    """A byte a number: -127 to 127 steps from the mean, of one length for all numbers, so that distances keep their proportions.
 
     The step spans all but a ten-thousandth of the numbers that `learn` saw; what lies beyond takes the last one.
     """
@@ -107,8 +105,8 @@ def nearest(kept: Floats, rows: np.ndarray, queries: np.ndarray, k: int) -> tupl
             least, places = smallest(distances, min(wanted, len(rows) - start))
             near[number].append(least)
             found[number].append(places + start)
-    places = torch.cat([among(*lists, wanted) for lists in zip(near, found, strict=True)]).numpy()
-    return ranked(kept, rows, queries, places, k)
+    candidates = torch.cat([among(*lists, wanted) for lists in zip(near, found, strict=True)])
+    return ranked(kept, rows, queries, candidates.numpy(), k)
 
 
 def padded(values: Tensor, kept: Floats) -> tuple[Tensor, Tensor]:

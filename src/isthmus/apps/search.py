@@ -84,7 +84,11 @@ class SearchIndex(Application):
     kept_: Floats
     rows_: np.ndarray
     ids_: np.ndarray
+    next_id_: int  # the next number that was never given away
     source_: str | None = None
+    graph_: Graph | Lists | None = None  # what faiss searches, once it is needed
+    slots_: np.ndarray  # the place in the index of each of its slots; -1 where the sample was removed
+    _known: dict | None = None  # the place of each id, once it is needed
 
     def __init__(
         self,
@@ -127,7 +131,7 @@ class SearchIndex(Application):
         fresh._fit_model(X, callbacks=callbacks)
         codes = fresh._codes(X)
         fresh.kept_ = KEPT[self.codes].learn(codes)
-        fresh.next_id_ = 0  # the next number that was never given away
+        fresh.next_id_ = 0
         fresh.rows_, fresh.ids_ = fresh.kept_.pack(codes[:0]), np.empty(0, np.int64)
         fresh._append(codes, fresh._named(ids, X, len(codes)))
         self.__dict__ = fresh.__dict__
@@ -165,7 +169,7 @@ class SearchIndex(Application):
         stays = np.ones(len(self), bool)
         stays[[places[one] for one in asked]] = False
         self.rows_, self.ids_ = self.rows_[stays], self.ids_[stays]
-        self._places_known = None
+        self._known = None
         self._forget(stays)
 
     def __len__(self):
@@ -219,11 +223,11 @@ class SearchIndex(Application):
         return (self._distances(squared), self.ids_[places]) if return_distance else self.ids_[places]
 
     def _refuse_number(self, k) -> None:
-        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+        if not isinstance(k, Integral) or isinstance(k, bool) or int(k) < 1:
             raise ValueError(f"n_neighbors={k!r}: a whole number of 1 or more is expected.")
         if not len(self):
             raise ValueError("The index is empty: all samples were removed. Add some first: index.add(X).")
-        if k > len(self):
+        if int(k) > len(self):
             raise ValueError(f"n_neighbors={k}, but the index holds {len(self):,} samples. Ask for that many at most.")
 
     def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -279,9 +283,8 @@ class SearchIndex(Application):
         if known:
             raise ValueError(f"The index has {listed(known)} already, so nothing was added. Remove them first, or give others.")
         rows = self.kept_.pack(codes)
-        graph = getattr(self, "graph_", None)
-        if graph is not None:
-            graph.add(self.kept_.values(rows))
+        if self.graph_ is not None:
+            self.graph_.add(self.kept_.values(rows))
             self.slots_ = np.concatenate([self.slots_, np.arange(len(rows)) + len(self)])
         places.update(zip(ids.tolist(), range(len(self), len(self) + len(ids)), strict=True))
         self.rows_ = np.concatenate([self.rows_, rows])
@@ -293,18 +296,18 @@ class SearchIndex(Application):
         """The ids of new samples: those given, the names of files, or the next numbers."""
         if ids is not None:
             return checked_ids(ids, count)
-        names = getattr(X, "names", None)
-        if names is not None and len(names) == count and self.ids_.dtype.kind != "i" or (names is not None and not len(self.ids_)):
+        texts, names = self.ids_.dtype.kind == "U", getattr(X, "names", None)
+        if names is not None and (texts or not len(self.ids_)):
             return checked_ids(list(names), count)
-        if len(self.ids_) and self.ids_.dtype.kind == "U":
+        if texts and len(self.ids_):
             raise ValueError("The ids of the index are texts, so that no next one is known. Give ids= for the new samples.")
         return np.arange(self.next_id_, self.next_id_ + count)
 
     def _places(self) -> dict:
         """The place of each id."""
-        if getattr(self, "_places_known", None) is None:
-            self._places_known = dict(zip(self.ids_.tolist(), range(len(self)), strict=True))
-        return self._places_known
+        if self._known is None:
+            self._known = dict(zip(self.ids_.tolist(), range(len(self)), strict=True))
+        return self._known
 
     # ------------------------------------------------------------------------------------------ faiss
 
@@ -313,18 +316,17 @@ class SearchIndex(Application):
         return self.method != "exact" and len(self) >= _WORTH_IT
 
     def _graph(self) -> tuple[Any, np.ndarray]:
-        """What faiss searches, built when it is first needed, and the place of each of its slots; -1 where it was removed."""
-        if getattr(self, "graph_", None) is None:
+        """What faiss searches, built when it is first needed, and its slots."""
+        if self.graph_ is None:
             values = self.kept_.values(self.rows_)
             graph = APPROXIMATE[self.method](values.shape[1])
             graph.build(values)
-            self.graph_: Graph | Lists | None = graph
-            self.slots_ = np.arange(len(self))
+            self.graph_, self.slots_ = graph, np.arange(len(self))
         return self.graph_, self.slots_
 
     def _forget(self, stays: np.ndarray) -> None:
         """Marks the slots of what was removed; faiss deletes nothing from a graph. With half of them gone, it is built anew."""
-        if getattr(self, "graph_", None) is None:
+        if self.graph_ is None:
             return
         moved = np.where(stays, np.cumsum(stays) - 1, -1)
         self.slots_ = np.where(self.slots_ < 0, -1, moved[self.slots_])
@@ -336,7 +338,9 @@ class SearchIndex(Application):
     def _check(self) -> None:
         check_ranges(self, self.ranges, "SearchIndex")
         if self.codes == "binary" and self.metric == "cosine":
-            raise ValueError("codes='binary' are compared by how many bits differ, so metric='cosine' says nothing. Leave it out.")
+            raise ValueError(
+                "codes='binary' are compared by how many bits differ, and metric='cosine' says nothing. Leave it out."
+            )
 
     def _opened(self, X):
         """A path as what lies there, so that its names are known."""
@@ -407,9 +411,9 @@ class SearchIndex(Application):
         graph = {name.removeprefix("graph."): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
         if graph:
             values = self.kept_.values(self.rows_)
-            self.graph_ = APPROXIMATE[self.method](values.shape[1])
-            self.graph_.restore(graph, values)
-            self.slots_ = np.arange(len(self))
+            restored = APPROXIMATE[self.method](values.shape[1])
+            restored.restore(graph, values)
+            self.graph_, self.slots_ = restored, np.arange(len(self))
 
 
 def channels_for(X) -> tuple[int, ...] | str:
@@ -432,7 +436,9 @@ def checked_ids(ids, count: int | None) -> np.ndarray:
     if found.dtype.kind == "O" or (str in several and len(several) > 1):
         several = {type(one) for one in found.tolist()} if found.dtype.kind == "O" else several
         if several - {str}:
-            raise TypeError(f"ids are {' and '.join(sorted(kind.__name__ for kind in several))}: texts or whole numbers are expected.")
+            raise TypeError(
+                f"ids are {' and '.join(sorted(kind.__name__ for kind in several))}: texts or whole numbers are expected."
+            )
         found = found.astype(str)
     if len(found) and found.dtype.kind not in "iuU":
         raise TypeError(f"ids have the type {found.dtype}: whole numbers or texts are expected.")

@@ -102,7 +102,9 @@ def look_up(answer, X, data: str | None, shape: str | None, reading: ReadingFlag
     answer.found = (
         flat.reshape(-1, k, *flat.shape[1:])
         if hasattr(flat, "reshape")
-        else None if flat is None else [flat[i : i + k] for i in range(0, len(flat), k)]
+        else None
+        if flat is None
+        else [flat[i : i + k] for i in range(0, len(flat), k)]
     )
 
 
@@ -148,7 +150,9 @@ def samples_of(answer, data: str | None, reading: ReadingFlags | None) -> list |
     wanted = answer.ids[:MOST].ravel().tolist()
     missing = [one for one in wanted if one not in places]
     if missing and data is not None:
-        raise ValueError(f"{data} has no sample {missing[0]!r}, which the index holds. Give the data that the index was made from.")
+        raise ValueError(
+            f"{data} has no sample {missing[0]!r}, which the index holds. Give the data that the index was made from."
+        )
     return None if missing else [X[places[one]] for one in wanted]
 
 

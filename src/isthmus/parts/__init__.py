@@ -43,7 +43,8 @@ __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "Absolute",
     "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
-    "Holes", "Invariance", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap",
-    "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "Holes", "Invariance", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules",
+    "Multinomial", "Noise", "Normal", "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper",
+    "Scratches", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized",
+    "Warp", "Watermark", "part_of",
 ]  # fmt: skip

@@ -438,7 +438,9 @@ class Invariance(Part):
     def check(self, network) -> None:
         """Refuses networks whose source is never damaged."""
         if not len(network.corruption):
-            raise ValueError(f"{self!r} compares codes of damaged samples with those of whole ones. Set a corruption, such as Noise().")
+            raise ValueError(
+                f"{self!r} compares codes of damaged samples with those of whole ones. Set a corruption, Noise() say."
+            )
 
     def forward(self, step: Step) -> Tensor:
         whole, damaged = (code.z.flatten(1) for code in (step.network.encode(step.batch.source), step.code))
