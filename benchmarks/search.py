@@ -58,7 +58,7 @@ def rows(options):
 
 def filled(train, size: int, codes: str, seed: int, epochs: int, data: dict) -> tuple:
     """An index of the training digits, and what a row tells of it."""
-    index = SearchIndex({"n_components": size, "max_epochs": epochs}, codes=codes, random_state=seed)
+    index = SearchIndex({"kind": "images", "n_components": size, "max_epochs": epochs}, codes=codes, random_state=seed)
     with Watch() as watch:
         index.fit(train)
     return index, {"settings": {"index": repr(index)}, "seed": seed, "data": data, "cost": watch.cost()}

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .. import Autoencoder, presets
+from .. import Autoencoder
 from ..data import as_array, kind_of, open_data
-from ..parts import Noise, Warp
+from ..parts import Conv, Noise, Scratches, Warp
 from ..parts.ranges import check_ranges, one_of, whole
 from ..saving import all_tensors
 from .approximate import APPROXIMATE, Graph, Lists
@@ -20,6 +20,8 @@ from .nearest import KEPT, Floats, nearest, ranked
 
 _CANDIDATES = 4  # of faiss, for each neighbour that is asked for
 _FEWEST = 40
+_LOOKS = 500_000  # at damaged pictures, while a model of one's own learns
+_BATCH = 128
 _WORTH_IT = 1000  # codes from which on faiss is asked at all
 _SHOWN = 5  # ids in a message
 
@@ -39,8 +41,8 @@ class SearchIndex(Application):
     Parameters
     ----------
     model : None, dict or Autoencoder, default None
-        See `Application`. None is, for pictures, a convolutional network of 32 numbers that learns from warped and noisy ones;
-        for other data a denoising one.
+        See `Application`. None is, for pictures, a convolutional network of 32 numbers that learns from warped, scratched and
+        noisy ones; for other data the default Autoencoder.
     codes : "float", "int8" or "binary", default "float"
         4 bytes, 1 byte or 1 bit a number. Distances are Euclidean (of bytes in steps of one length for all numbers), and of bits
         Hamming's: how many differ.
@@ -359,8 +361,17 @@ class SearchIndex(Application):
         kind = self._kind_said()
         if (kind_of(X) if kind == "auto" else kind) != "images":
             return Autoencoder("auto")
-        damage = [Warp(20.0, 0.1, 0.15, 0.25), Noise(0.4)]
-        return presets.convolutional(32, channels=channels_for(X), corruption=damage)
+        architecture = Conv(channels_for(X), kernel=5)  # wide kernels see through noise
+        damage = [Warp(20.0, 0.1, 0.15, 0.25), Scratches(0, 2), Noise(0.6, least=0.0, low=0.0, high=1.0)]
+        return Autoencoder(
+            32,
+            architecture=architecture,
+            corruption=damage,
+            kind="images",
+            scale="minmax",  # black is 0 and white 1, as the damage takes it
+            max_epochs=max(5, min(100, round(_LOOKS / len(X)))),
+            batch_size=_BATCH,
+        )
 
     def _fit_model(self, X, **fit_params):
         super()._fit_model(X, **fit_params)
