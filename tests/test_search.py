@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from isthmus import Autoencoder, cli, datasets, load, page_search
 from isthmus.apps import SearchIndex, nearest
 from isthmus.apps.nearest import KEPT
+from isthmus.apps.search import means_of_neighbors
 
 KINDS = [("float", "euclidean"), ("float", "cosine"), ("int8", "euclidean"), ("int8", "cosine"), ("binary", "euclidean")]
 
@@ -327,14 +328,18 @@ def test_its_own_model_forgives_damage(pictures, queries):
     assert lost["ours"] < lost["plain"] / 2 and right["ours", "whole"] > 0.93, right
 
 
-def test_the_second_training_makes_the_mean_of_the_neighbours(pictures):
-    once = SearchIndex({"max_epochs": 2}, neighbors=0, random_state=0).fit(pictures[:300])
-    once.neighbors = 10
-    target = once._means_of_neighbours(pictures[:300])
-    assert target.dtype == np.uint8 and target.shape == (300, 8, 8)
-    twice = SearchIndex({"max_epochs": 2}, neighbors=10, random_state=0).fit(pictures[:300])
-    same = clone(once.model_).fit(pictures[:300], target=target)
-    np.testing.assert_array_equal(twice.model_.transform(pictures[:300]), same.transform(pictures[:300]))
+def test_the_second_model_rebuilds_the_mean_of_the_neighbours(pictures):
+    some = pictures[:300]
+    index = SearchIndex({"max_epochs": 2, "n_components": 4}, random_state=0).fit(some)
+    first = SearchIndex({"max_epochs": 2, "n_components": 32}, neighbors=0, random_state=0).fit(some)
+    near = NearestNeighbors(n_neighbors=10).fit(first.model_.transform(some)).kneighbors(return_distance=False, X=first.model_.transform(some))
+    target = means_of_neighbors(some, first.model_.transform(some), 10)
+    assert target.dtype == np.uint8
+    np.testing.assert_allclose(target, some[near].mean(1), atol=0.5)
+    same = clone(index.model_).fit(some, target=target)
+    np.testing.assert_array_equal(index.model_.transform(some), same.transform(some))
+    once = SearchIndex({"max_epochs": 2, "n_components": 4}, neighbors=0, random_state=0).fit(some)
+    np.testing.assert_array_equal(once.model_.transform(some), clone(once.model_).fit(some).transform(some))
 
 
 def test_other_data_than_pictures_have_a_model_of_their_own(X):

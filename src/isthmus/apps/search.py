@@ -22,6 +22,7 @@ _CANDIDATES = 4  # of faiss, for each neighbour that is asked for
 _FEWEST = 40
 _LOOKS = 500_000  # at damaged pictures, while a model of one's own learns
 _BATCH = 128
+_WIDE = 32  # numbers in the code that finds neighbours to learn from
 _WORTH_IT = 1000  # codes from which on faiss is asked at all
 _SHOWN = 5  # ids in a message
 
@@ -35,8 +36,9 @@ class SearchIndex(Application):
     the batch. Beyond that faiss proposes candidates, whose distances are then taken exactly.
 
     The model of its own is trained to undo damage, so that a noisy, scratched or shifted picture has the code of the whole one.
-    It is trained twice: first to rebuild each picture, then to rebuild the mean of the pictures whose codes are nearest to its
-    own (Wang et al. 2014), which draws what is alike together. No labels are used.
+    Two are trained, one after the other: the first, of 32 numbers or more, rebuilds each picture; the second, which is kept,
+    rebuilds the mean of the pictures whose codes are then nearest to its own (Wang et al. 2014), which draws what is alike
+    together. No labels are used.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class SearchIndex(Application):
     effort : int, default 64
         How much faiss looks at: candidates of the graph (efSearch), or lists (nprobe).
     neighbors : int, default 10
-        Of whose mean the second training makes the target; 0: train once. For arrays, where `model` is not fitted already.
+        Of whose mean the second makes its target; 0: train one alone. For arrays, where `model` is not fitted already.
     random_state : int, RandomState or None, default None
 
     Attributes
@@ -374,21 +376,17 @@ class SearchIndex(Application):
         )
 
     def _fit_model(self, X, **fit_params):
-        super()._fit_model(X, **fit_params)
         if self.neighbors and not is_fitted(self.model) and isinstance(X, np.ndarray) and len(X) > self.neighbors:
-            target = self._means_of_neighbours(X)
-            self.model_ = clone(self.model_).fit(X, target=target, **fit_params)
+            first = self._first_model(X).fit(X, **fit_params)
+            fit_params["target"] = means_of_neighbors(X, self._scaled(first.transform(X)), self.neighbors)
+        super()._fit_model(X, **fit_params)
 
-    def _means_of_neighbours(self, X: np.ndarray) -> np.ndarray:
-        """For each sample the mean of those whose codes are nearest, itself among them; in the type of X."""
-        codes = self._codes(X)
-        kept = Floats.learn(codes)
-        places = nearest(kept, codes, codes, self.neighbors)[1]
-        target = np.empty_like(X)
-        for start in range(0, len(X), 1000):
-            mean = X[places[start : start + 1000]].mean(1, dtype=np.float64)
-            target[start : start + 1000] = mean if X.dtype.kind == "f" else np.rint(mean)
-        return target
+    def _first_model(self, X: np.ndarray) -> Autoencoder:
+        """What finds the neighbours that the model learns from: the same, with no fewer than 32 numbers where there is room."""
+        model, size = self._chosen_model(X), int(np.prod(X.shape[1:]))
+        if isinstance(model.n_components, Integral):
+            model.n_components = max(int(model.n_components), min(_WIDE, size // 2))
+        return model
 
     # ------------------------------------------------------------------------------------------- save
 
@@ -433,6 +431,17 @@ def channels_for(X) -> tuple[int, ...] | str:
         return "auto"
     stages = max(1, min(4, round(np.log2(min(X.shape[1:3]) / 7))))
     return tuple(16 * 2**stage for stage in range(stages))
+
+
+def means_of_neighbors(X: np.ndarray, codes, count: int) -> np.ndarray:
+    """For each sample the mean of the `count` samples whose codes are nearest, itself among them; in the type of X."""
+    codes = np.asarray(codes, np.float32)
+    kept = Floats.learn(codes)
+    places, target = nearest(kept, codes, codes, count)[1], np.empty_like(X)
+    for start in range(0, len(X), 1000):
+        mean = X[places[start : start + 1000]].mean(1, dtype=np.float64)
+        target[start : start + 1000] = mean if X.dtype.kind == "f" else np.rint(mean)
+    return target
 
 
 # ---------------------------------------------------------------------------------------------------- ids
