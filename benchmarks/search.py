@@ -1,7 +1,7 @@
 """Search: digits of a kind among the ten nearest codes, the same for damaged queries, and how long it takes.
 
 MNIST. "precision at 10": the share of the ten nearest of the 60,000 training digits that show what the test digit shows, at so
-many bytes a picture; no label is used in training. "noise" adds Gaussian noise of standard deviation 0.5 to the queries (cut to
+many bytes a picture; no label is used in training. "noise" adds Gaussian noise of standard deviation 0.6 to the queries (cut to
 [0, 1]), "shift" moves each by two pixels down or up and to the right or left, "scratch" draws two lines across, black or white,
 two pixels wide. "lost" is the precision on the queries as they are minus that on the damaged ones. "PCA": as many components in
 as many bytes, quantised alike; "pixels": all 784 as floats. "a query": milliseconds, encoding included, in batches of 250, one
@@ -24,7 +24,7 @@ from .record import Row, Watch
 
 SEEDS = 3
 EPOCHS = 8
-NOISE, SHIFT = 0.5, 2
+NOISE, SHIFT = 0.6, 2
 SIZES = {"32 bytes": (32, "int8", 0.970), "8 bytes": (8, "int8", 0.955), "64 bits": (64, "binary", None)}
 BATCH = 250
 MILLION = 1_000_000

@@ -313,27 +313,26 @@ def test_a_refused_fit_leaves_the_index_as_it_was(index, pictures):
 # ------------------------------------------------------------------------------------------------- its own model
 
 
-def test_its_own_model_forgives_damage(pictures, queries):
+def test_its_own_model_forgives_what_moved(pictures, queries):
     """Beside the same network that never saw damage."""
     y, asked = datasets.load("digits:train")[1], datasets.load("digits:test")[1][:70]
-    noisy = (queries + np.random.default_rng(0).normal(0, 100, queries.shape)).clip(0, 255).astype(np.uint8)
-    index = SearchIndex({"max_epochs": 30}, random_state=0).fit(pictures)
+    index = SearchIndex({"max_epochs": 15}, random_state=0).fit(pictures)
     plain = SearchIndex(clone(index.model_).set_params(corruption=None), neighbors=0).fit(pictures)
-    right = {
-        (name, kind): np.mean(y[one.kneighbors(asked_for)[1]] == asked[:, None])
+    found = {
+        (name, what): np.mean(y[one.kneighbors(samples)[1]] == asked[:, None])
         for name, one in {"ours": index, "plain": plain}.items()
-        for kind, asked_for in {"whole": queries, "noisy": noisy}.items()
+        for what, samples in {"whole": queries, "moved": np.roll(queries, 1, axis=2)}.items()
     }
-    lost = {name: right[name, "whole"] - right[name, "noisy"] for name in ("ours", "plain")}
-    assert lost["ours"] < lost["plain"] / 2 and right["ours", "whole"] > 0.93, right
+    assert found["ours", "moved"] > found["plain", "moved"] + 0.03 and found["ours", "whole"] > 0.92, found
 
 
 def test_the_second_model_rebuilds_the_mean_of_the_neighbours(pictures):
     some = pictures[:300]
     index = SearchIndex({"max_epochs": 2, "n_components": 4}, random_state=0).fit(some)
     first = SearchIndex({"max_epochs": 2, "n_components": 32}, neighbors=0, random_state=0).fit(some)
-    near = NearestNeighbors(n_neighbors=10).fit(first.model_.transform(some)).kneighbors(return_distance=False, X=first.model_.transform(some))
-    target = means_of_neighbors(some, first.model_.transform(some), 10)
+    codes = first.model_.transform(some)
+    near = NearestNeighbors(n_neighbors=10).fit(codes).kneighbors(codes, return_distance=False)
+    target = means_of_neighbors(some, codes, 10)
     assert target.dtype == np.uint8
     np.testing.assert_allclose(target, some[near].mean(1), atol=0.5)
     same = clone(index.model_).fit(some, target=target)

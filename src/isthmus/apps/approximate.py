@@ -12,7 +12,7 @@ import numpy as np
 METHODS = ("hnsw", "ivfpq")
 _NEIGHBOURS = 32  # of each code in the graph
 _BUILD_EFFORT = 100  # candidates for these
-_SAMPLES = 256  # of each list, from which lists and codebooks are learnt
+_SAMPLES = 64  # of each list, from which lists and codebooks are learnt
 
 
 @contextmanager

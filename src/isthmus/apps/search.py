@@ -364,7 +364,7 @@ class SearchIndex(Application):
         if (kind_of(X) if kind == "auto" else kind) != "images":
             return Autoencoder("auto")
         architecture = Conv(channels_for(X), kernel=5)  # wide kernels see through noise
-        damage = [Warp(20.0, 0.1, 0.15, 0.25), Scratches(0, 2), Noise(0.6, least=0.0, low=0.0, high=1.0)]
+        damage = [Warp(10.0, 0.08, 0.1, 0.1), Scratches(0, 1), Noise(0.8, least=0.0, low=0.0, high=1.0)]
         return Autoencoder(
             32,
             architecture=architecture,
