@@ -24,6 +24,8 @@ TABLES = (
     "components",
     "quantised",
     "features",
+    "uses",
+    "search",
     "imputation",
     "outliers",
     "streams",

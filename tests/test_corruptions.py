@@ -23,6 +23,7 @@ from isthmus.parts import (
     Noise,
     Random,
     SaltPepper,
+    Scratches,
     Swap,
     Warp,
     Watermark,
@@ -136,6 +137,33 @@ def test_what_is_masked_is_single_values_and_what_is_dropped_whole_places(corrup
 def test_noise_has_its_standard_deviation():
     added = damaged(Noise(0.4), pictures(20)) - pictures(20)
     assert float(added.std()) == pytest.approx(0.4, rel=0.02) and abs(float(added.mean())) < 0.01
+
+
+def test_noise_of_several_strengths_is_cut_where_light_ends():
+    values = torch.full((400, 20, 20, 1), 0.5)
+    strength = (damaged(Noise(0.4, least=0.1), values) - values).flatten(1).std(1)
+    assert (
+        0.09 < strength.min() < 0.13 and 0.36 < strength.max() < 0.43 and float(strength.mean()) == pytest.approx(0.25, abs=0.02)
+    )
+    cut = damaged(Noise(0.4, low=0.2, high=0.6), values)
+    assert cut.min() == 0.2 and torch.isclose(cut.max(), torch.tensor(0.6))
+    inside = (cut > 0.2) & (cut < 0.6)
+    assert torch.equal(cut[inside], damaged(Noise(0.4), values)[inside])
+
+
+def test_scratches_are_straight_lines_of_their_width():
+    values = torch.full((300, 40, 30, 2), 0.5)
+    left = damaged(Scratches(1, 1, width=0.1), values)
+    assert torch.equal(left[..., 0], left[..., 1]) and set(left.unique().tolist()) == {0.0, 0.5, 1.0}
+    for picture in left[..., 0]:
+        struck = (picture != 0.5).nonzero().double()
+        if len(struck) < 20:  # a corner was cut off
+            continue
+        spread = torch.linalg.eigvalsh(torch.cov(struck.T))
+        assert spread[0].sqrt() < 1.5 < spread[1].sqrt()  # 4 pixels wide: a standard deviation of 4 / sqrt(12)
+        assert picture.unique().numel() == 2
+    count = torch.tensor([len(damaged(Scratches(0, 2), values[:1], seed=seed).unique()) for seed in range(60)])
+    assert (count == 1).any() and (count > 1).any()
 
 
 def test_swapped_values_are_those_of_the_same_place_in_other_samples():

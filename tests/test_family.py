@@ -43,6 +43,7 @@ from isthmus.parts import (
     Gaussian,
     Gray,
     Holes,
+    Invariance,
     JumpReLU,
     KLSparse,
     Local,
@@ -57,6 +58,7 @@ from isthmus.parts import (
     Recurrent,
     ResidualQuantized,
     SaltPepper,
+    Scratches,
     Sparsity,
     Squared,
     Step,
@@ -763,6 +765,23 @@ def test_the_price_of_a_code_is_half_its_squared_length_and_a_higher_one_makes_c
     assert lengths[2] < 0.5 * lengths[1] < 0.25 * lengths[0]
 
 
+def test_a_price_on_moving_keeps_codes_where_they_are_when_their_sample_is_damaged():
+    moved = []
+    for weight in (0.0, 1.0, 10.0):
+        parts = {"corruption": Noise(1.0), "penalties": Invariance(weight)}
+        step = step_of(fit(Autoencoder(4, **parts), max_epochs=8, batch_size=32), torch.arange(256))
+        whole, damaged = step.network.encode(step.batch.source).z, step.code.z
+        share = 4 * (damaged - whole).square().sum(1) / whole.var(0, correction=0).sum()
+        torch.testing.assert_close(step.network.objective(step)["invariance"], weight * share)
+        moved.append(float(share.detach().mean()))
+    assert moved[2] < moved[1] < 0.7 * moved[0], moved
+
+
+def test_a_price_on_moving_needs_something_that_moves_codes():
+    with pytest.raises(ValueError, match="Set a corruption"):
+        fit(Autoencoder(4, corruption=None, penalties=Invariance()))
+
+
 # ------------------------------------------------------------------------------------------------- variational
 
 
@@ -1254,7 +1273,13 @@ OUT_OF_RANGE = {
         FiniteScalar: {"levels": [1, (), (8, 1), *NO_WHOLE, (1000,) * 4]},
     },
     "corruption": {
-        Noise: {"std": NEGATIVE},
+        Noise: {
+            "std": NEGATIVE, "least": [0.5, -1, NAN, INF, "few", True], "low": [NAN, INF, "dark", True],
+            "high": [NAN, INF, "bright", True],
+        },
+        Scratches: {
+            "least": [4, -1, 0.5, "few", True], "most": NO_COUNT, "width": [0, 1, *NO_SHARE], "low": NO_NUMBER, "high": NO_NUMBER,
+        },
         SaltPepper: {"share": NO_SHARE, "low": NO_NUMBER, "high": NO_NUMBER},
         Mask: {"share": NO_SHARE},
         Drop: {"share": NO_SHARE},
@@ -1285,6 +1310,7 @@ OUT_OF_RANGE = {
         TotalCorrelation: {"weight": NEGATIVE},
         Adversary: {"weight": NEGATIVE, "hidden": NO_WIDTHS},
         CodeNorm: {"weight": NEGATIVE},
+        Invariance: {"weight": NEGATIVE},
     },
     "objective": {Sum: {}, ImportanceWeighted: {"draws": NO_COUNT}, RateDistortion: {"slope": NOT_POSITIVE}},
     "prior": {

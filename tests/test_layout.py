@@ -48,6 +48,7 @@ OUTER = (
     "page",
     "page_codes",
     "page_detect",
+    "page_search",
     "page_table",
     "plots",
     "report",

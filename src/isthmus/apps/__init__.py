@@ -11,6 +11,12 @@ from .detect import OutlierDetector
 APPLICATIONS: dict[str, type[Application]] = {"detect": OutlierDetector}
 
 __all__ = ["APPLICATIONS", "Application", "Check", "OutlierDetector", "check", "load_application"]
+from .search import SearchIndex
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {"search": SearchIndex}
+
+__all__ = ["APPLICATIONS", "Application", "SearchIndex", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

@@ -13,6 +13,10 @@ from . import detect, fitting, generation, models  # each file adds its commands
 from .common import app, note
 
 __all__ = ["app", "detect", "fitting", "generation", "main", "models"]
+from . import fitting, generation, models, search  # each file adds its commands to the app
+from .common import app, note
+
+__all__ = ["app", "fitting", "generation", "main", "models", "search"]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,6 +22,7 @@ from .corruptions import (
     MaskPatches,
     Noise,
     SaltPepper,
+    Scratches,
     Swap,
     Warp,
     Watermark,
@@ -30,7 +31,7 @@ from .dense import Dense
 from .gaussian import Gaussian
 from .local import Local
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
-from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
+from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
@@ -42,7 +43,8 @@ __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "Absolute",
     "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
-    "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
-    "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "Holes", "Invariance", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules",
+    "Multinomial", "Noise", "Normal", "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper",
+    "Scratches", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized",
+    "Warp", "Watermark", "part_of",
 ]  # fmt: skip

@@ -76,12 +76,14 @@ class TakingAway(Corruption):
 class Noise(Corruption):
     """Adds Gaussian noise (Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders").
 
-        source = x + std * eps,   eps ~ N(0, I)
+        source = cut(x + s * eps),   eps ~ N(0, I),   s = std, or drawn evenly from least to std for each sample
 
     Parameters
     ----------
     std : float, default 0.3
         Standard deviation in the units the network sees: pixels scaled to [0, 1], columns scaled to variance one.
+    least : float or None, default None; where a sample's own standard deviation begins, such as 0.0; None: it is always `std`
+    low, high : float or None, default None; what lies beyond is cut off, as a camera does with light: low=0.0, high=1.0
 
     >>> import torch
     >>> x = Data(torch.zeros(2, 3))
@@ -89,14 +91,34 @@ class Noise(Corruption):
     torch.Size([2, 3])
     """
 
-    ranges = {"std": number("[0, inf)")}
+    ranges = {
+        "std": number("[0, inf)"),
+        "least": number("[0, inf)").also(None),
+        "low": number("(-inf, inf)").also(None),
+        "high": number("(-inf, inf)").also(None),
+    }
 
-    def __init__(self, std=0.3):
+    def __init__(self, std=0.3, least=None, low=None, high=None):
         super().__init__()
         self.std = std
+        self.least = least
+        self.low = low
+        self.high = high
+
+    def check(self):
+        if self.least is not None and self.least > self.std:
+            raise ValueError(f"{self!r}: least={self.least!r} is above std={self.std!r}. Exchange them.")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"{self!r}: low={self.low!r} is not below high={self.high!r}. Exchange them.")
 
     def damage(self, values, random):
-        return values + self.std * random.normal_like(values)
+        noise = random.normal_like(values)
+        if self.least is None:
+            noisy = values + self.std * noise
+        else:
+            share = random.uniform((1,), values.dtype).view(-1, *[1] * (values.ndim - 1))
+            noisy = values + (self.least + (self.std - self.least) * share) * noise
+        return noisy if self.low is None and self.high is None else noisy.clamp(self.low, self.high)
 
 
 class SaltPepper(Corruption):
@@ -308,6 +330,53 @@ class Holes(Corruption):
         inside = [spans(length, self.size, self.count, random) for length in values.shape[1:3]]  # (batch, count, length)
         hole = (inside[0][..., :, None] & inside[1][..., None, :]).any(1)  # (batch, height, width)
         return torch.where(hole[..., None], self.fill, values)
+
+
+class Scratches(Corruption):
+    """Draws straight lines across pictures, from one side to the other, each black or white.
+
+    Parameters
+    ----------
+    least, most : int, default 1, 3; lines a picture
+    width : float in (0, 1), default 0.07; as a share of the picture's larger side
+    low, high : float, default 0.0, 1.0; black and white as the network sees them
+
+    >>> x = Scratches()(Data(torch.full((50, 28, 28, 1), 0.5)), Random(0, "scratches", 1, torch.arange(50))).values
+    >>> x.shape, x.unique()
+    (torch.Size([50, 28, 28, 1]), tensor([0.0000, 0.5000, 1.0000]))
+    """
+
+    on_images = True
+    ranges = {
+        "least": whole("[0, inf)"),
+        "most": whole("[1, inf)"),
+        "width": number("(0, 1)"),
+        "low": number("(-inf, inf)"),
+        "high": number("(-inf, inf)"),
+    }
+
+    def __init__(self, least=1, most=3, width=0.07, low=0.0, high=1.0):
+        super().__init__()
+        self.least = least
+        self.most = most
+        self.width = width
+        self.low = low
+        self.high = high
+
+    def damage(self, values, random):
+        height, width = values.shape[1:3]
+        side = max(height, width)
+        rows = (torch.arange(height, device=values.device) + 0.5 - height / 2).to(values)[:, None]  # from the middle
+        columns = (torch.arange(width, device=values.device) + 0.5 - width / 2).to(values)
+        count = self.least + (random.uniform((1,), values.dtype) * (self.most - self.least + 1)).long()  # (batch, 1)
+        angle, offset, shade = random.uniform((3, self.most), values.dtype).unbind(1)  # (batch, most) each
+        for place in range(self.most):
+            turned = math.pi * angle[:, place, None, None]
+            away = rows * turned.cos() + columns * turned.sin() - (offset[:, place, None, None] - 0.5) * side
+            struck = (away.abs() < self.width * side / 2) & (place < count)[:, :, None]
+            colour = torch.where(shade[:, place] < 0.5, self.low, self.high).to(values)
+            values = torch.where(struck[..., None], colour[:, None, None, None], values)
+        return values
 
 
 class Gray(Corruption):
@@ -575,5 +644,5 @@ def spans(length: int, size: float, count: int, random: Random) -> Tensor:
 CORRUPTIONS: dict[str, Any] = {
     "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap,
     "holes": Holes, "blur": Blur, "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
-    "warp": Warp,
+    "warp": Warp, "scratches": Scratches,
 }  # fmt: skip
