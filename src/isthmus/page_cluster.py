@@ -195,7 +195,7 @@ def as_page(study: GroupStudy, title: str | None = None) -> bytes:
 def headline(study: GroupStudy, title: str) -> str:
     application = study.application
     ways = {
-        "graph": "Samples are neighbours where their codes are near. A walk from neighbour to neighbour seldom leaves these groups.",
+        "graph": "Samples with like codes are neighbours. A walk from neighbour to neighbour seldom leaves these groups.",
         "kmeans": "Every sample belongs to the group whose mean code is nearest to its own.",
         "mixture": "Every sample belongs to the Gaussian that most likely made its code.",
     }
@@ -331,7 +331,7 @@ def number_section(study: GroupStudy) -> str:
         plots.bare(ax)
 
     lead = "How much alike the groups are that are found in several samples of the data, by their number: 1 where they are the "
-    lead += "same, 0 where they agree by chance alone (adjusted Rand index). Of the numbers that are most stable the largest was taken."
+    lead += "same, 0 where they agree by chance alone (adjusted Rand index). Of the most stable numbers the largest was taken."
     return section("How many there are", lead, svg(draw, 7, 2.8, "agreement by number of groups"))
 
 

@@ -14,6 +14,7 @@ from ..parts.ranges import check_ranges, one_of, whole
 from .base import Application
 from .grouping import METHODS, Grouping, chosen_number, stability
 
+CODE = 16  # numbers in the code of pictures and vectors, at most
 RANGES = {
     "n_clusters": whole("[1, inf)").also("auto"),
     "method": one_of(*METHODS),
@@ -95,7 +96,7 @@ class Clusterer(ClusterMixin, Application):
         self.stability_ = stability(self._way(), codes, self.max_clusters, random) if is_auto(self.n_clusters) else {}
         self.n_clusters_ = chosen_number(self.stability_) if is_auto(self.n_clusters) else int(self.n_clusters)
         self.labels_ = self.grouping_.fit(codes, self.n_clusters_, random)
-        self.cluster_centers_ = np.stack([codes[self.labels_ == k].mean(0) for k in range(self.n_clusters_)])
+        self.cluster_centers_ = np.stack([mean_of(codes[self.labels_ == k]) for k in range(self.n_clusters_)])
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -104,7 +105,7 @@ class Clusterer(ClusterMixin, Application):
         return self.grouping_.predict(self._codes(X))
 
     def typicality(self, X) -> np.ndarray:
-        """How near each code lies to the mean of its group, (n_samples,): minus the distance; the highest are the typical ones."""
+        """How near each code lies to the mean of its group, (n_samples,): minus the distance; typical samples are the highest."""
         codes = self._codes(X)
         return -np.sqrt(np.square(codes - self.cluster_centers_[self.grouping_.predict(codes)]).sum(1))
 
@@ -120,19 +121,20 @@ class Clusterer(ClusterMixin, Application):
         wanted = 1 if is_auto(self.n_clusters) else int(self.n_clusters)
         if count < wanted:
             raise ValueError(
-                f"n_clusters={wanted}, but X has {count} sample(s) (n_samples={count}): no group can be empty. Give more samples, "
-                f"or set n_clusters to {count} or less."
+                f"n_clusters={wanted}, but X has {count} sample(s) (n_samples={count}), and no group is empty. Give more samples, or "
+                f"set n_clusters to {max(count, 1)} or less."
             )
         if count == 1 or (count == 0 and not at_most):
             raise ValueError(f"X has {count} sample(s) (n_samples={count}), which is no group yet. Give two or more.")
 
     def _default_model(self, X) -> Autoencoder:
         said = self.model.get("kind", "auto") if isinstance(self.model, dict) else "auto"
-        kind = open_data(X, getattr(said, "kind", said))[1]
+        X, kind = open_data(X, getattr(said, "kind", said))
         if kind == "images":
-            return Autoencoder(16, architecture=Conv((16, 32, 64)), corruption=Warp(25.0, 0.1, 0.2, 0.3))
-        if kind == "vectors":
-            return Autoencoder(corruption=Noise(0.1))
+            return Autoencoder(CODE, architecture=Conv((16, 32, 64)), corruption=Warp(25.0, 0.1, 0.2, 0.3))
+        if kind == "vectors":  # noise, not the size, is what keeps few columns from being copied
+            columns = (X.shape if hasattr(X, "shape") else np.shape(X))[-1]
+            return Autoencoder(min(CODE, columns), corruption=Noise(0.1))
         return Autoencoder()
 
     def _state(self) -> dict:
@@ -143,10 +145,15 @@ class Clusterer(ClusterMixin, Application):
 
     def _restore(self, state: dict, tensors: dict[str, np.ndarray]) -> None:
         self.n_clusters_ = state["n_clusters"]
-        self.stability_ = {k: value for k, value in state["stability"]}
+        self.stability_ = dict(state["stability"])
         self.labels_, self.cluster_centers_ = tensors["labels_"], tensors["cluster_centers_"]
         self.grouping_ = self._way()
         self.grouping_.restore(tensors)
+
+
+def mean_of(codes: np.ndarray) -> np.ndarray:
+    """Of the codes of a group; of none, which a mixture may leave a Gaussian with, NaN."""
+    return codes.mean(0) if len(codes) else np.full(codes.shape[1], np.nan)
 
 
 def matched_accuracy(labels, truth) -> float:

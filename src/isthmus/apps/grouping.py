@@ -3,16 +3,18 @@
 Labels count from 0, the largest group first. How many groups there are, where nobody says, `stability` tells.
 """
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import cluster, mixture
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from .neighbours import diffused, graph_of, modularity, nearest, walk_of
 
-_STARTS = 10  # of k-means
-_STEPS = (5, 10, 20)  # of the walk on the graph, after which its groups are looked for
+_FEW = 3  # starts, where a number is chosen
+_STEPS = (1, 5, 10, 20)  # of the walk on the graph, after which its groups are looked for
 _MODES = 20  # of the walk, beyond one a group
 _DRAWS = 4  # samples of the codes that are grouped to choose a number
 _SEEN = 3000  # codes in each, at most
@@ -23,6 +25,7 @@ class Grouping:
     """What the ways share; `arrays` names the fitted attributes that `predict` reads, which a folder keeps."""
 
     arrays: ClassVar[tuple[str, ...]] = ()
+    starts = 10  # of k-means and of mixtures, of which the best counts
 
     def fit(self, codes: np.ndarray, count: int, random: np.random.RandomState) -> np.ndarray:
         raise NotImplementedError
@@ -49,7 +52,7 @@ class KMeans(Grouping):
     means: np.ndarray
 
     def fit(self, codes, count, random):
-        found = cluster.KMeans(count, n_init=_STARTS, random_state=random).fit(codes)
+        found = cluster.KMeans(count, n_init=self.starts, random_state=random).fit(codes)
         self.means = found.cluster_centers_[by_size(found.labels_, count)]
         return self.predict(codes)
 
@@ -61,13 +64,14 @@ class Mixture(Grouping):
     """Gaussians, each with a covariance of its own; a new code belongs to the one that most likely made it."""
 
     arrays = ("weights", "means", "factors")
+    starts = 3
     weights: np.ndarray
     means: np.ndarray
     factors: np.ndarray  # (count, d, d), of the inverse covariances
 
     def fit(self, codes, count, random):
         faint = 1e-4 * codes.var(0).mean() + 1e-12
-        found = mixture.GaussianMixture(count, n_init=2, max_iter=500, reg_covar=faint, random_state=random).fit(codes)
+        found = mixture.GaussianMixture(count, n_init=self.starts, max_iter=500, reg_covar=faint, random_state=random).fit(codes)
         order = by_size(found.predict(codes), count)
         self.weights, self.means = found.weights_[order], found.means_[order]
         self.factors = found.precisions_cholesky_[order]
@@ -112,8 +116,10 @@ class Graph(Grouping):
         return [self._best(graph, places, count, random) for count in counts]
 
     def _best(self, graph, places: list[np.ndarray], count: int, random) -> np.ndarray:
-        tried = [cluster.KMeans(count, n_init=_STARTS, random_state=random).fit_predict(place) for place in places]
-        labels = max(tried, key=lambda labels: modularity(graph, labels))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # after many steps on a small graph all walks are in one place
+            tried = [cluster.KMeans(count, n_init=self.starts, random_state=random).fit_predict(place) for place in places]
+        labels = max(tried, key=lambda labels: (len(np.unique(labels)), modularity(graph, labels)))
         return np.argsort(by_size(labels, count))[labels]
 
     def predict(self, codes):
@@ -148,7 +154,10 @@ def stability(way: Grouping, codes: np.ndarray, most: int, random: np.random.Ran
     if not counts:
         return {}
     draws = [np.sort(random.choice(seen, size, replace=False)) for _ in range(_DRAWS)]
-    found = [way.each(codes[draw], counts, random) for draw in draws]
+    way.starts = _FEW
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # with more groups than there are, which is not what is asked for
+        found = [way.each(codes[draw], counts, random) for draw in draws]
     pairs = [(a, b) for a in range(_DRAWS) for b in range(a)]
     return {
         count: float(np.mean([agreement(draws[a], found[a][i], draws[b], found[b][i]) for a, b in pairs]))
@@ -162,7 +171,7 @@ def agreement(places, labels, other_places, other_labels) -> float:
     return float(adjusted_rand_score(labels[here], other_labels[there]))
 
 
-def chosen_number(stable: dict[int, float], least: float = 0.6, margin: float = 0.01) -> int:
+def chosen_number(stable: dict[int, float], least: float = 0.6, margin: float = 0.02) -> int:
     """The largest number whose groups are as stable as any, give or take the margin; 1 where none are."""
     best = max(stable.values(), default=0.0)
     return 1 if best < least else max(count for count, value in stable.items() if value >= best - margin)
