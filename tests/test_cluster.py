@@ -65,7 +65,7 @@ def test_scikit_learn_contract(estimator, check):
 
 
 def test_groups_that_are_there_are_found(fitted):
-    groups, X, y = fitted
+    groups, _, y = fitted
     assert adjusted_rand_score(y, groups.labels_) > 0.95
     new, new_y = blobs(4, 100, seed=1)
     assert adjusted_rand_score(new_y, groups.predict(new)) > 0.95
@@ -101,8 +101,7 @@ def test_typical_samples_lie_near_the_mean_of_their_group(fitted):
 
 
 def test_pictures_are_grouped_by_what_they_show(of_pictures, pictures):
-    X, kind = pictures
-    assert matched_accuracy(of_pictures.labels_, kind) > 0.95
+    assert matched_accuracy(of_pictures.labels_, pictures[1]) > 0.95
     assert type(of_pictures.model_.corruption).__name__ == "Warp"
 
 

@@ -121,8 +121,8 @@ class Clusterer(ClusterMixin, Application):
         wanted = 1 if is_auto(self.n_clusters) else int(self.n_clusters)
         if count < wanted:
             raise ValueError(
-                f"n_clusters={wanted}, but X has {count} sample(s) (n_samples={count}), and no group is empty. Give more samples, or "
-                f"set n_clusters to {max(count, 1)} or less."
+                f"n_clusters={wanted}, but X has {count} sample(s) (n_samples={count}), and no group is empty. Give more "
+                f"samples, or set n_clusters to {max(count, 1)} or less."
             )
         if count == 1 or (count == 0 and not at_most):
             raise ValueError(f"X has {count} sample(s) (n_samples={count}), which is no group yet. Give two or more.")
