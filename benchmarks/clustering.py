@@ -3,8 +3,8 @@
 MNIST, ten groups; labels take no part in training, in any choice, or in the settings, and are read only to count how many digits
 are in the right group (each group standing for one digit, paired as is best). "10,000": MNIST's test digits alone, which are all
 that is learnt from and grouped; "70,000": training and test digits. "unseen": groups that were found among the 10,000, asked for
-10,000 other digits. "plain autoencoder": the same network without the warps. "chosen": the number of groups where none is said. The
-settings are those of the class; they were chosen on training digits by how much of the graph's edges lies within its groups
+10,000 other digits. "plain autoencoder": the same network without the warps. "chosen": the number of groups where none is said.
+The settings are those of the class; they were chosen on training digits by how much of the graph's edges lies within its groups
 (modularity). Published: means or best runs, as the papers have them.
 """
 
@@ -19,7 +19,7 @@ from isthmus.apps import Clusterer
 from isthmus.apps.cluster import CODE, agreement
 from isthmus.parts import Conv
 
-from .data import checksum, digits_of, mnist
+from .data import checksum, digits_of
 from .record import Row, Watch
 
 SEEDS = 5

@@ -141,7 +141,7 @@ def test_where_there_are_no_groups_there_is_one():
 
 
 def test_the_largest_of_the_most_stable_numbers_is_chosen():
-    assert chosen_number({2: 1.0, 3: 0.985, 4: 0.97}) == 3
+    assert chosen_number({2: 1.0, 3: 0.996, 4: 0.99}) == 3
     assert chosen_number({2: 0.5, 3: 0.59}) == 1
     assert chosen_number({}) == 1
 
@@ -149,7 +149,7 @@ def test_the_largest_of_the_most_stable_numbers_is_chosen():
 def test_scanned_digits_are_ten_kinds_give_or_take_two_ways_to_write_one(digits):
     X, y = digits
     stable = stability(Graph(15), X, 16, np.random.RandomState(0))
-    assert 10 <= chosen_number(stable) <= 13 and stable[10] > 0.95 > 0.7 > stable[6]
+    assert 10 <= chosen_number(stable) <= 13 and stable[10] > 0.9 > 0.75 > stable[6]
     labels = Graph(15).fit(X, 10, np.random.RandomState(0))
     plain = KMeans(10, n_init=3, random_state=0).fit_predict(X)
     assert agreement(labels, y)["NMI"] > agreement(plain, y)["NMI"] + 0.1
@@ -187,7 +187,7 @@ def test_a_walk_that_cannot_leave_has_rate_one():
     X, y = blobs(3, 90)
     rates, modes = walk_of(graph_of(X, 5), 6, np.random.RandomState(0))
     assert (rates[:3] > 0.999).all() and (rates[3:] < 0.999).all()
-    places = diffused(rates, modes, 20)
+    places = diffused(rates, modes, 40)
     within = [np.ptp(places[y == k], axis=0).max() for k in range(3)]
     assert max(within) < 0.1 and np.linalg.norm(places[y == 0][0] - places[y == 1][0]) > 1
 
@@ -199,7 +199,8 @@ def test_modes_are_those_of_the_random_walk():
     degree = np.asarray(graph.sum(1)).ravel()
     faint = 0.1 * degree.mean() / 500
     moved = (graph @ modes + faint * modes.sum(0)) / (degree + faint * 500)[:, None]
-    np.testing.assert_allclose(moved * 1.1, modes * (np.r_[1.1, rates[1:]]), atol=1e-6)
+    np.testing.assert_allclose(moved[:, 1:] * 1.1, modes[:, 1:] * (2 * rates[1:] - 1), atol=1e-6)
+    np.testing.assert_allclose(moved[:, 0], modes[:, 0], atol=1e-6)
 
 
 def test_modularity_of_two_cliques_is_a_half():

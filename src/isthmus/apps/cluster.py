@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from .. import Autoencoder
 from ..data import as_array, open_data
-from ..parts import Conv, Noise, Warp
+from ..parts import Conv, Mask, Noise, Warp
 from ..parts.base import is_auto
 from ..parts.ranges import check_ranges, one_of, whole
 from .base import Application
@@ -31,7 +31,7 @@ class Clusterer(ClusterMixin, Application):
     data: from noisy ones), so that two of a kind are neighbours whatever their pose. "kmeans" and "mixture" group the codes
     themselves.
 
-        codes z_i = encode(x_i);   w_ij = exp(-|z_i - z_j|^2 / (s_i s_j)) among nearest neighbours;   P = D^-1 w
+        codes z_i = encode(x_i);   w_ij = exp(-|z_i - z_j|^2 / (s_i s_j)) among nearest neighbours;   P = (1 + D^-1 w) / 2
         groups: k-means of the directions of (v_1 r_1^t, v_2 r_2^t, ...),   P v = r v
 
     Parameters
@@ -41,7 +41,7 @@ class Clusterer(ClusterMixin, Application):
         "auto" is the largest number up to `max_clusters` whose groups are found again in other samples of the data as well as
         any number's are (`stability_`), and one group where none are.
     method : "graph", "kmeans" or "mixture", default "graph"
-    n_neighbors : int, default 15; of each code, for "graph"
+    n_neighbors : int, default 10; of each code, for "graph"
     max_clusters : int, default 20; for n_clusters="auto"
     random_state : int, RandomState or None, default None
 
@@ -68,7 +68,7 @@ class Clusterer(ClusterMixin, Application):
     stability_: dict[int, float]
     grouping_: Grouping
 
-    def __init__(self, model=None, *, n_clusters="auto", method="graph", n_neighbors=15, max_clusters=20, random_state=None):
+    def __init__(self, model=None, *, n_clusters="auto", method="graph", n_neighbors=10, max_clusters=20, random_state=None):
         self.model = model
         self.n_clusters = n_clusters
         self.method = method
@@ -132,9 +132,9 @@ class Clusterer(ClusterMixin, Application):
         X, kind = open_data(X, getattr(said, "kind", said))
         if kind == "images":
             return Autoencoder(CODE, architecture=Conv((16, 32, 64)), corruption=Warp(25.0, 0.1, 0.2, 0.3))
-        if kind == "vectors":  # noise, not the size, is what keeps few columns from being copied
+        if kind in ("vectors", "table"):  # few columns are kept from being copied by the damage, not by the size of the code
             columns = (X.shape if hasattr(X, "shape") else np.shape(X))[-1]
-            return Autoencoder(min(CODE, columns), corruption=Noise(0.1))
+            return Autoencoder(max(1, min(CODE, columns)), corruption=Noise(0.1) if kind == "vectors" else Mask(0.25))
         return Autoencoder()
 
     def _state(self) -> dict:

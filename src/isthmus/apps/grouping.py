@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from .neighbours import diffused, graph_of, modularity, nearest, walk_of
 
 _FEW = 3  # starts, where a number is chosen
-_STEPS = (1, 5, 10, 20)  # of the walk on the graph, after which its groups are looked for
+_STEPS = (10, 20)  # of the walk on the graph, after which its groups are looked for
 _MODES = 20  # of the walk, beyond one a group
 _DRAWS = 4  # samples of the codes that are grouped to choose a number
 _SEEN = 3000  # codes in each, at most
@@ -89,15 +89,16 @@ class Mixture(Grouping):
 class Graph(Grouping):
     """The groups that a random walk on the graph of nearest neighbours hardly ever leaves (normalised cut).
 
-    Samples are grouped by where their walk is after so many steps; of a few numbers of steps the one counts whose groups keep the
-    most of the graph's edges within themselves (modularity). A new code belongs where most of its nearest known codes do,
-    each counted by how near it is.
+    Samples are grouped by where their walk is after so many steps, or by its slowest modes, as many as groups; of these groupings
+    the one counts that keeps most of the graph's edges within its groups (modularity). A new code belongs where most of its
+    nearest known codes do, each counted by how near it is.
 
     Source: Shi & Malik 2000, "Normalized cuts and image segmentation"; Meila & Shi 2001, "A random walks view of spectral
     segmentation".
     """
 
     arrays = ("codes", "labels")
+    starts = 5  # for each number of steps
     codes: np.ndarray
     labels: np.ndarray
 
@@ -113,7 +114,7 @@ class Graph(Grouping):
         graph = graph_of(codes, self.n_neighbors)
         rates, modes = walk_of(graph, max(counts) + _MODES, random)
         places = [diffused(rates, modes, steps) for steps in _STEPS]
-        return [self._best(graph, places, count, random) for count in counts]
+        return [self._best(graph, [diffused(rates[:k], modes[:, :k], 0), *places], k, random) for k in counts]
 
     def _best(self, graph, places: list[np.ndarray], count: int, random) -> np.ndarray:
         with warnings.catch_warnings():
@@ -171,7 +172,7 @@ def agreement(places, labels, other_places, other_labels) -> float:
     return float(adjusted_rand_score(labels[here], other_labels[there]))
 
 
-def chosen_number(stable: dict[int, float], least: float = 0.6, margin: float = 0.02) -> int:
+def chosen_number(stable: dict[int, float], least: float = 0.6, margin: float = 0.005) -> int:
     """The largest number whose groups are as stable as any, give or take the margin; 1 where none are."""
     best = max(stable.values(), default=0.0)
     return 1 if best < least else max(count for count, value in stable.items() if value >= best - margin)

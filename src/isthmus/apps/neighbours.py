@@ -43,9 +43,9 @@ def graph_of(codes: np.ndarray, count: int) -> sparse.csr_matrix:
 
 
 def walk_of(graph: sparse.csr_matrix, size: int, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """The slowest modes of a random walk on the graph: their rates in [0, 1], (size,), and their values, (n, size).
+    """The slowest modes of a lazy random walk on the graph: their rates in [0, 1], (size,), and their values, (n, size).
 
-        P = D^-1 (A + r),   P v = rate * v,   D: the sums of the rows
+        P = (1 + D^-1 (A + r)) / 2,   P v = rate * v,   D: the sums of the rows
 
     r joins everything to everything by a tenth of the edges there are, so that a handful of samples that lie apart is not taken
     for a group. The rates are those of the graph without it.
@@ -68,12 +68,14 @@ def walk_of(graph: sparse.csr_matrix, size: int, random: np.random.RandomState) 
         operator = LinearOperator((n, n), times, dtype=np.float64)
         values, vectors = eigsh(operator, size, which="LA", v0=random.normal(size=n), tol=1e-6)
     order = np.argsort(-values, kind="stable")[:size]
-    rates = np.clip(values[order] * (1 + _FAINT), 0, 1)
+    rates = np.clip((1 + values[order] * (1 + _FAINT)) / 2, 0, 1)
     return rates, vectors[:, order] * root[:, None]
 
 
 def diffused(rates: np.ndarray, modes: np.ndarray, steps: int) -> np.ndarray:
     """Where each sample's walk is after so many steps, (n, size), as a direction: those of one group point the same way.
+
+    With 0 steps all modes count alike, so there should be as many as groups.
 
     Source: Coifman & Lafon 2006, "Diffusion maps"; rows of length one as in Ng, Jordan & Weiss 2001, "On spectral clustering".
     """
