@@ -301,6 +301,7 @@ def test_the_command_line_fits_groups_and_writes_them(folder, pictures, tmp_path
     assert call("cluster", folder / "m", folder / "files", "-o", tmp_path / "files.csv") == 0
     assert (tmp_path / "files.csv").read_text().splitlines()[0] == "name,group,distance"
     assert "0.png" in (tmp_path / "files.csv").read_text()
+    assert call("cluster", folder / "m", folder / "files", "-o", tmp_path / "files.png") == 0
     assert call("cluster", folder / "m", folder / "x.npy", "-o", tmp_path / "groups.png") == 0
     assert width_of(tmp_path / "groups.png") > 800
     assert call("cluster", folder / "m", folder / "x.npy", "-o", tmp_path / "groups.html") == 0
@@ -377,6 +378,15 @@ def test_a_page_of_text_shows_sentences(tmp_path):
     sentences = ["a red dog", "the red dog runs", "123 456", "99 12 7"] * 5
     groups = Clusterer({"max_epochs": 2}, n_clusters=2, method="kmeans", random_state=0).fit(sentences)
     assert "<p>a red dog</p>" in page_of(groups, sentences, tmp_path)
+
+
+def test_a_table_of_users_names_them(tmp_path):
+    random = np.random.default_rng(0)
+    likes = pd.DataFrame({"user": [f"u{n // 5}" for n in range(150)], "item": random.integers(0, 12, 150)}).drop_duplicates()
+    groups = Clusterer({"kind": "interactions", "max_epochs": 2}, n_clusters=2, method="kmeans", random_state=0).fit(likes)
+    lines = write(GroupStudy(groups, likes), tmp_path / "groups.csv").read_text().splitlines()
+    assert "What they are like" not in (page := page_of(groups, likes, tmp_path)) and "u7" in page
+    assert lines[0] == "name,group,distance" and sorted(line.split(",")[0] for line in lines[1:]) == sorted(set(likes["user"]))
 
 
 def test_sequences_of_several_lengths_are_grouped_too(tmp_path):

@@ -1,5 +1,6 @@
 """What groups look like: a contact sheet, a page, and a table, a row a sample."""
 
+import copy
 import csv
 import io
 from dataclasses import dataclass
@@ -38,16 +39,31 @@ class GroupStudy:
     seen: Any = None
 
     @cached_property
-    def groups(self) -> np.ndarray:
-        return self.application.predict(self.X)
-
-    @cached_property
-    def typicality(self) -> np.ndarray:
-        return self.application.typicality(self.X)
+    def table(self) -> tuple[np.ndarray, list]:
+        """Codes, and what each sample is called: by its file or its user, or else by its place."""
+        model = copy.copy(self.application.model_).set_output(transform="default")
+        if self.names is None and model.schema_.kind in ("interactions", "sequences") and hasattr(self.X, "columns"):
+            frame = model.set_output(transform="pandas").transform(self.X)
+            return frame.to_numpy(), frame.index.tolist()
+        codes = as_array(model.transform(self.X))
+        return codes, list(range(len(codes)) if self.names is None else self.names)
 
     @cached_property
     def codes(self) -> np.ndarray:
-        return as_array(self.application.model_.transform(self.X))
+        return self.table[0]
+
+    @cached_property
+    def placed(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.application.placed(self.codes)
+
+    @property
+    def groups(self) -> np.ndarray:
+        return self.placed[0]
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Of every code from the mean of its group."""
+        return self.placed[1]
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -69,7 +85,7 @@ class GroupStudy:
     def members(self, group: int) -> tuple[np.ndarray, np.ndarray]:
         """Places of samples of a group: the most typical ones, most typical first, and those at its edge, the oddest last."""
         places = np.flatnonzero(self.groups == group)
-        places = places[np.argsort(-self.typicality[places], kind="stable")]
+        places = places[np.argsort(self.distance[places], kind="stable")]
         return places[:TYPICAL], places[max(TYPICAL, len(places) - ODD) :]
 
     @cached_property
@@ -132,10 +148,9 @@ def as_table(study: GroupStudy) -> bytes:
     """A row a sample: its name or place, its group, and how far its code lies from the group's mean."""
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["row" if study.names is None else "name", "group", "distance"])
-    names = study.names or range(len(study.groups))
-    away = [f"{-value:.6g}" for value in study.typicality]
-    writer.writerows(zip(names, study.groups.tolist(), away, strict=True))
+    names = study.table[1]
+    writer.writerow(["row" if isinstance(names[0], int) else "name", "group", "distance"])
+    writer.writerows(zip(names, study.groups.tolist(), (f"{away:.6g}" for away in study.distance), strict=True))
     return file.getvalue().encode()
 
 
@@ -237,9 +252,9 @@ def group_of(study: GroupStudy, group: int) -> str:
     if study.application.model_.schema_.kind == "text":
         sentences = "".join(f"<p>{text(study.X[place])}</p>" for place in (*typical[:4], *odd[:2]))
         return f"{head}{sentences}"
-    if hasattr(study.X, "columns"):
+    if is_frame(study):
         return ""  # the profile below tells more of rows of a table than some of them would
-    names = study.names or [f"sample {place}" for place in range(len(study.groups))]
+    names = [f"sample {name}" if isinstance(name, int) else name for name in study.table[1]]
     return f"{head}<p>{', '.join(text(names[place]) for place in (*typical, *odd))}</p>"
 
 
@@ -277,9 +292,14 @@ def lines_cell(values: np.ndarray, study: GroupStudy, group: int, head: str) -> 
     return f"<figure>{head}{svg(draw, 3.4, 2, f'group {group}: some samples and their mean, as lines')}</figure>"
 
 
+def is_frame(study: GroupStudy) -> bool:
+    """Whether a sample is a row of a frame with named columns."""
+    return study.application.model_.schema_.kind in ("vectors", "table") and hasattr(study.X, "columns")
+
+
 def profile_section(study: GroupStudy) -> str:
     """Of frames, what each column is like in each group: its mean, or its commonest value."""
-    if not hasattr(study.X, "columns"):
+    if not is_frame(study):
         return ""
     import narwhals as nw
 

@@ -102,12 +102,18 @@ class Clusterer(ClusterMixin, Application):
     def predict(self, X) -> np.ndarray:
         """The group of each sample, (n_samples,): of those of `fit` the one they have, and of others that of their like."""
         check_is_fitted(self, "model_")
-        return self.grouping_.predict(self._codes(X))
+        return self.placed(self._codes(X))[0]
 
     def typicality(self, X) -> np.ndarray:
         """How near each code lies to the mean of its group, (n_samples,): minus the distance; typical samples are the highest."""
-        codes = self._codes(X)
-        return -np.sqrt(np.square(codes - self.cluster_centers_[self.grouping_.predict(codes)]).sum(1))
+        check_is_fitted(self, "model_")
+        return -self.placed(self._codes(X))[1]
+
+    def placed(self, codes) -> tuple[np.ndarray, np.ndarray]:
+        """Of codes that are at hand, the group and the distance from its mean, (n_samples,) each."""
+        codes = np.asarray(codes, np.float64)
+        labels = self.grouping_.predict(codes)
+        return labels, np.sqrt(np.square(codes - self.cluster_centers_[labels]).sum(1))
 
     def _codes(self, X) -> np.ndarray:
         return as_array(self.model_.transform(X)).astype(np.float64)
