@@ -140,6 +140,11 @@ def test_where_there_are_no_groups_there_is_one():
     assert max(stable.values()) < 0.6 and chosen_number(stable) == 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_that_are_all_alike_are_one_group(method):
+    assert Clusterer({"max_epochs": 1}, method=method, random_state=0).fit(np.ones((12, 4))).n_clusters_ == 1
+
+
 def test_the_largest_of_the_most_stable_numbers_is_chosen():
     assert chosen_number({2: 1.0, 3: 0.996, 4: 0.99}) == 3
     assert chosen_number({2: 0.5, 3: 0.59}) == 1

@@ -161,13 +161,15 @@ def stability(way: Grouping, codes: np.ndarray, most: int, random: np.random.Ran
         found = [way.each(codes[draw], counts, random) for draw in draws]
     pairs = [(a, b) for a in range(_DRAWS) for b in range(a)]
     return {
-        count: float(np.mean([agreement(draws[a], found[a][i], draws[b], found[b][i]) for a, b in pairs]))
+        count: float(np.mean([agreement(count, draws[a], found[a][i], draws[b], found[b][i]) for a, b in pairs]))
         for i, count in enumerate(counts)
     }
 
 
-def agreement(places, labels, other_places, other_labels) -> float:
-    """Of two groupings, on the codes that both have."""
+def agreement(count: int, places, labels, other_places, other_labels) -> float:
+    """Of two groupings, on the codes that both have; none, where either found fewer groups than it was asked for."""
+    if min(len(np.unique(labels)), len(np.unique(other_labels))) < count:
+        return 0.0
     _, here, there = np.intersect1d(places, other_places, assume_unique=True, return_indices=True)
     return float(adjusted_rand_score(labels[here], other_labels[there]))
 
