@@ -17,7 +17,6 @@ _FEW = 3  # starts, where a number is chosen
 _STEPS = (10, 20)  # of the walk on the graph, after which its groups are looked for
 _MODES = 20  # of the walk, beyond one a group
 _DRAWS = 4  # samples of the codes that are grouped to choose a number
-_SEEN = 3000  # codes in each, at most
 _SHARE = 0.8  # of the codes, or of those that are looked at
 
 
@@ -26,6 +25,7 @@ class Grouping:
 
     arrays: ClassVar[tuple[str, ...]] = ()
     starts = 10  # of k-means and of mixtures, of which the best counts
+    seen = 10_000  # codes that a number is chosen by, at most
 
     def fit(self, codes: np.ndarray, count: int, random: np.random.RandomState) -> np.ndarray:
         raise NotImplementedError
@@ -65,6 +65,7 @@ class Mixture(Grouping):
 
     arrays = ("weights", "means", "factors")
     starts = 3
+    seen = 2500
     weights: np.ndarray
     means: np.ndarray
     factors: np.ndarray  # (count, d, d), of the inverse covariances
@@ -149,7 +150,7 @@ def stability(way: Grouping, codes: np.ndarray, most: int, random: np.random.Ran
 
     Source: Ben-Hur, Elisseeff & Guyon 2002, "A stability based method for discovering structure in clustered data".
     """
-    seen = random.permutation(len(codes))[: round(_SEEN / _SHARE)]
+    seen = random.permutation(len(codes))[: way.seen]
     size = round(_SHARE * len(seen))
     counts = range(2, min(most, size // 4) + 1)
     if not counts:
