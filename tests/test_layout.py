@@ -46,6 +46,7 @@ OUTER = (
     "ink",
     "loading",
     "page",
+    "page_cluster",
     "page_codes",
     "page_detect",
     "page_search",

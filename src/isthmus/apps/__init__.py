@@ -17,6 +17,12 @@ from .search import SearchIndex
 APPLICATIONS: dict[str, type[Application]] = {"search": SearchIndex}
 
 __all__ = ["APPLICATIONS", "Application", "SearchIndex", "load_application"]
+from .cluster import Clusterer
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {"cluster": Clusterer}
+
+__all__ = ["APPLICATIONS", "Application", "Clusterer", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

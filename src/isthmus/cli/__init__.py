@@ -17,6 +17,10 @@ from . import fitting, generation, models, search  # each file adds its commands
 from .common import app, note
 
 __all__ = ["app", "fitting", "generation", "main", "models", "search"]
+from . import cluster, fitting, generation, models  # each file adds its commands to the app
+from .common import app, note
+
+__all__ = ["app", "cluster", "fitting", "generation", "main", "models"]
 
 
 def main(arguments: list[str] | None = None) -> int:
