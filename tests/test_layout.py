@@ -47,6 +47,7 @@ OUTER = (
     "loading",
     "page",
     "page_codes",
+    "page_map",
     "page_table",
     "plots",
     "report",

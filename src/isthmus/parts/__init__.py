@@ -30,6 +30,7 @@ from .dense import Dense
 from .gaussian import Gaussian
 from .local import Local
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
+from .neighbours import TSNE
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
@@ -39,7 +40,7 @@ from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
 __all__ = [
-    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "Absolute",
+    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "TSNE", "Absolute",
     "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
     "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
