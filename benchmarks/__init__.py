@@ -14,6 +14,7 @@ TABLES = (
     "hinton",
     "blobs",
     "map2d",
+    "map",
     "architectures",
     "networks",
     "robustness",

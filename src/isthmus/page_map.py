@@ -44,12 +44,17 @@ def write_map(placed: Map, X, path, *, y=None, train=None, train_y=None, title=N
     >>> write_map(Map(model).fit(X), X, folder / "map.html", title="Digits").name
     'map.html'
     """
+    return write_study(MapStudy(placed, X, y, train, train_y, shape), path, title, overwrite)
+
+
+def write_study(study: "MapStudy", path, title=None, overwrite=False) -> Path:
+    """`write_map` for a `MapStudy` that is at hand; its `rows` are those of the page, and nothing is computed twice."""
     path = Path(path)
     plots.load_matplotlib()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Give the name of a file, such as {path / 'map.html'}.")
     refuse_existing(path, overwrite)
-    page = page_of(MapStudy(placed, X, y, train, train_y, shape), title)
+    page = page_of(study, title)
     with file_aside(path) as file:
         file.write(page.encode())
     return path

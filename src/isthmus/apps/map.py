@@ -9,12 +9,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from .. import Autoencoder, Training
-from ..data import as_array
+from ..data import KINDS, as_array, open_data
 from ..information import features
-from ..parts import TSNE
+from ..parts import TSNE, Dense, Noise
 from ..parts.ranges import check_ranges, number, whole
 from .base import Application, is_fitted
 
+HIDDEN = (512, 256)  # nodes of the hidden layers
 MOST = 5000  # samples that neighbours are compared of at once: the work grows with their square
 
 
@@ -32,9 +33,11 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Application):
         None is a dense network (for text, sequences and films that of its kind) with the penalty above; a dict changes its
         parameters, such as `{"max_epochs": 5}`. An Autoencoder of 2 or 3 numbers is trained as it is, without the penalty but
         where it has one; one that is fitted is used as it stands.
-    n_components : 2 or 3, default 2
-    perplexity : float, default 10.0; neighbours of a sample in a batch
-    weight : float, default 100.0; nats that a nat of the divergence is worth
+    n_components : 1, 2 or 3, default 2
+    perplexity : float, default 5.0; neighbours of a sample in a batch
+    weight : float, default 30.0; nats that a nat of the divergence is worth
+    noise : float, default 0.5
+        Of pictures and rows of numbers, what the encoder learns to look through: a share of the data's own spread.
     random_state : int, RandomState or None, default None
 
     Attributes
@@ -50,11 +53,12 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Application):
 
     task = "map"
 
-    def __init__(self, model=None, n_components=2, *, perplexity=10.0, weight=100.0, random_state=None):
+    def __init__(self, model=None, n_components=2, *, perplexity=5.0, weight=30.0, noise=0.5, random_state=None):
         self.model = model
         self.n_components = n_components
         self.perplexity = perplexity
         self.weight = weight
+        self.noise = noise
         self.random_state = random_state
 
     def fit(self, X, y=None, *, callbacks=()):
@@ -93,23 +97,42 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Application):
             count = model.get("n_components", count)
         elif isinstance(model, Autoencoder):
             count = model.n_components_ if is_fitted(model) else model.n_components
-        if count not in (2, 3) or isinstance(count, str):
+        if count not in (1, 2, 3) or isinstance(count, str):
             raise ValueError(
                 f"A map has 2 or 3 numbers a sample, but this model's codes have {count!r}. Train one that has: Map().fit(X), "
                 "isthmus fit DATA --task map -o MODEL, or an Autoencoder with n_components=2."
             )
 
     def _default_model(self, X) -> Autoencoder:
+        """Of pictures and rows a wide dense network, which places new samples best; of the rest what suits its kind."""
+        given = (self.model or {}).get("kind", "auto")
+        X, kind = open_data(X, getattr(given, "kind", given))
+        flat = kind in ("vectors", "images", "table", "interactions")
         return Autoencoder(
             self.n_components,
+            architecture=Dense(HIDDEN, bypass=False) if flat else "auto",
+            corruption=Noise(self.noise, relative=True) if kind in ("vectors", "images") and self.noise else "auto",
             penalties=TSNE(self.weight, self.perplexity),
+            training=Training(weight_decay=0.0),
+            batch_size=batch_size(KINDS[kind].check(X).shape[0]),
         )
 
 
+def batch_size(count: int) -> int:
+    """A quarter of the samples, from 128 to 1024: large enough to hold neighbours, for the work grows with its square."""
+    return max(128, min(1024, count // 4))
+
+
+def map_of(found) -> Map:
+    """What a folder held, as a map: a `Map`, or any model, or application's model, with a code of 2 or 3 numbers."""
+    return found if isinstance(found, Map) else Map(getattr(found, "model_", found)).fit(None)
+
+
 RANGES = {
-    "n_components": whole("[2, 3]"),
+    "n_components": whole("[1, 3]"),
     "perplexity": number("[1, inf)"),
     "weight": number("[0, inf)"),
+    "noise": number("[0, inf)"),
 }
 
 

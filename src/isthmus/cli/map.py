@@ -1,4 +1,4 @@
-"""`isthmus map`: where the samples lie, as a picture, a page or numbers."""
+"""`isthmus map`: where samples lie, as a picture, a page or numbers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,25 +6,25 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .common import Data, Force, Json, Out, ReadingFlags, app, labels_of, note, opened_for, tell
-from .output import free_file, shape_of
+from .output import free_file, sizes_of
 
 
 @app.command(name="map")
-def draw(
+def place(
     model: Path,
     data: Data,
     *,
     output: Out,
-    train: Annotated[str | None, Parameter(help="Of a page: the data the map was trained on, to fit PCA and UMAP to.")] = None,
+    train: Annotated[str | None, Parameter(help="The data the map was trained on, for a page: to fit PCA and UMAP to.")] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     reading: ReadingFlags | None = None,
     force: Force = False,
     as_json: Json = False,
 ):
-    """Place DATA on a map: a .png picture, a .html page beside PCA (and UMAP, where installed), or a .npy or .csv of places.
+    """Place DATA on a map: a .png picture, an .html page, or its places as a .npy array or a .csv table.
 
-    MODEL is what 'isthmus fit DATA --task map' wrote, or any model whose codes have 2 or 3 numbers. How trustworthy the map of
-    DATA is, and how continuous, is printed.
+    MODEL is what 'isthmus fit DATA --task map' wrote, or any model with a code of 2 or 3 numbers. How trustworthy and how
+    continuous the map of DATA is, is printed; a page shows it beside PCA, and UMAP, where that is installed.
     """
     from .. import load
     from ..apps.map import map_of, measures
@@ -32,55 +32,48 @@ def draw(
     target = free_file(output, (".png", ".html", ".npy", ".csv"), force)
     placed = map_of(load(model))
     X, names = opened_for(placed.model_, data, reading)
-    rows = [measures(placed, X)]
     if target.suffix.lower() == ".html":
         from ..page_map import MapStudy, write_study
 
-        beside = {} if train is None else {"train": opened_for(placed.model_, train, reading)[0], "train_y": labels_of(train)}
-        study = MapStudy(placed, X, labels_of(data), **beside, shape=shape_of(shape))
+        learnt = {} if train is None else {"train": opened_for(placed.model_, train, reading)[0], "train_y": labels_of(train)}
+        sizes = None if shape is None else sizes_of(shape, placed.model_.schema_.size)
+        study = MapStudy(placed, X, labels_of(data), **learnt, shape=sizes)
         write_study(study, target, overwrite=force)
         rows = study.rows
-    elif target.suffix.lower() == ".png":
-        write_picture(target, placed.transform(X), labels_of(data))
     else:
-        write_places(target, placed, X, names)
+        write_places(target, placed, X, names, labels_of(data))
+        rows = [{"method": "this map", **measures(placed, X)}]
     tell(rows, as_json, lambda: as_lines(rows))
     note(f"Wrote {target}.")
 
 
-def write_picture(path: Path, places, labels) -> None:
-    """The map, drawn, as .png."""
+def write_places(path: Path, placed, X, names: list[str] | None, labels) -> None:
+    """The places, drawn, as an array, or as a table beside the names of files or users."""
+    import numpy as np
+
     from .. import plots
-    from ..files import file_aside
-
-    figure = plots.codes(places, labels).figure
-    with file_aside(path) as file:
-        figure.savefig(file, format="png", dpi=200)
-
-
-def write_places(path: Path, placed, X, names: list[str] | None) -> None:
-    """The places as an array, or as a table under the names of the files or users."""
     from ..data.frames import write_frame
     from ..files import NAMES, file_aside
-    from .output import write_array
 
-    if path.suffix.lower() == ".npy":
-        return write_array(path, placed.transform(X))
-    places = placed.set_output(transform="pandas").transform(X)
-    if names is not None:
-        places.insert(0, NAMES, names)
+    ending = path.suffix.lower()
+    if ending == ".csv":  # from the model, which knows the names of the users
+        places = placed.model_.set_output(transform="pandas").transform(X).set_axis(placed.get_feature_names_out(), axis=1)
+        if names is not None:
+            places.insert(0, NAMES, names)
+        table = places if places.index.name is None else places.reset_index()
+    else:
+        places = placed.transform(X)
+        figure = plots.codes(places, labels).figure if ending == ".png" else None
     with file_aside(path) as file:
-        write_frame(file, places if places.index.name is None else places.reset_index(), ".csv")
-    return None
+        if ending == ".csv":
+            write_frame(file, table, ending)
+        elif ending == ".npy":
+            np.save(file, places)
+        else:
+            figure.savefig(file, format="png", dpi=200)
 
 
 def as_lines(rows: list[dict]) -> str:
-    """The measures, a line for each method, where there are several."""
-    return "\n".join(
-        "  ".join([*([row["method"]] if "method" in row else []), *(f"{name} {value:.4f}" for name, value in figures_of(row))])
-        for row in rows
-    )
-
-
-def figures_of(row: dict) -> list[tuple[str, float]]:
-    return [(name, value) for name, value in row.items() if isinstance(value, float)]
+    """A line for each method."""
+    shown = [[row["method"], *(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))] for row in rows]
+    return "\n".join("  ".join(line) for line in shown)

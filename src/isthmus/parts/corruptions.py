@@ -20,7 +20,7 @@ from .base import Data, Part
 from .layers import kornia_needed
 from .patches import cut, joined, patch_sides
 from .random import Random
-from .ranges import number, whole, wholes, word
+from .ranges import flag, number, whole, wholes, word
 
 
 class Corruption(Part):
@@ -82,6 +82,8 @@ class Noise(Corruption):
     ----------
     std : float, default 0.3
         Standard deviation in the units the network sees: pixels scaled to [0, 1], columns scaled to variance one.
+    relative : bool, default False
+        Whether `std` is a share of the data's own spread instead: of the root mean variance of the features over the batch.
 
     >>> import torch
     >>> x = Data(torch.zeros(2, 3))
@@ -89,14 +91,16 @@ class Noise(Corruption):
     torch.Size([2, 3])
     """
 
-    ranges = {"std": number("[0, inf)")}
+    ranges = {"std": number("[0, inf)"), "relative": flag()}
 
-    def __init__(self, std=0.3):
+    def __init__(self, std=0.3, relative=False):
         super().__init__()
         self.std = std
+        self.relative = relative
 
     def damage(self, values, random):
-        return values + self.std * random.normal_like(values)
+        std = self.std * values.var(0, correction=0).mean().sqrt() if self.relative else self.std
+        return values + std * random.normal_like(values)
 
 
 class SaltPepper(Corruption):

@@ -27,8 +27,8 @@ class TSNE(Part):
 
     Parameters
     ----------
-    weight : float, default 100.0; nats that a nat of divergence is worth
-    perplexity : float, default 10.0; neighbours of a sample in the batch, at most a third of it
+    weight : float, default 30.0; nats that a nat of divergence is worth
+    perplexity : float, default 5.0; neighbours of a sample in the batch, at most a third of it
     width : float, default 0.1; w, the distance of codes beyond which two no longer pass for neighbours
 
     >>> TSNE(perplexity=30)
@@ -37,7 +37,7 @@ class TSNE(Part):
 
     ranges = {"weight": number("[0, inf)"), "perplexity": number("[1, inf)"), "width": number("(0, inf)")}
 
-    def __init__(self, weight=100.0, perplexity=10.0, width=0.1):
+    def __init__(self, weight=30.0, perplexity=5.0, width=0.1):
         super().__init__()
         self.weight = weight
         self.perplexity = perplexity
