@@ -320,7 +320,8 @@ def test_the_command_line_trains_and_draws(folder, parted, tmp_path, capsys, mon
     assert list(frame.columns) == ["map0", "map1"]
     np.testing.assert_allclose(frame.to_numpy(), places, rtol=1e-6)
     assert (tmp_path / "out.png").read_bytes()[:4] == b"\x89PNG"
-    assert call("map", folder, tmp_path / "x.npy", "-o", tmp_path / "8.html", "--shape", "8,8", "--train", tmp_path / "x.npy") == 0
+    pictures = ("--shape", "8,8", "--train", tmp_path / "x.npy")
+    assert call("map", folder, tmp_path / "x.npy", "-o", tmp_path / "8.html", *pictures) == 0
 
 
 def test_the_command_line_draws_codes_of_a_plain_model_and_refuses_wide_ones(X, tmp_path, capsys):

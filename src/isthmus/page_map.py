@@ -5,7 +5,6 @@ import io
 import json
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -27,7 +26,9 @@ GRID = 16  # places along an axis where the map is decoded
 COLUMNS = {"trustworthiness": "trustworthiness", "continuity": "continuity", "accuracy": "5-NN accuracy", "ms": "ms a point"}
 
 
-def write_map(placed: Map, X, path, *, y=None, train=None, train_y=None, title=None, shape=None, overwrite=False) -> Path:
+def write_map(
+    placed: Map, X, path, *, y=None, train=None, train_y=None, title=None, shape=None, beside=("PCA", "UMAP"), overwrite=False,
+) -> Path:  # fmt: skip
     """Writes a page about the map of `X` to `path`, one HTML file that needs nothing else.
 
     Parameters
@@ -38,13 +39,14 @@ def write_map(placed: Map, X, path, *, y=None, train=None, train_y=None, title=N
     train, train_y : default None; what the map was trained on. PCA and UMAP are fitted on it, else on X itself
     title : str, default None; the headline
     shape : tuple, default None; for vectors that are pictures: (height, width) or (height, width, channels)
+    beside : names of what is shown besides, of PCA and UMAP; UMAP only where it is installed, pip install "isthmus[bench]"
     overwrite : bool, default False; replace a file that is there
 
     >>> from isthmus.apps import Map
-    >>> write_map(Map(model).fit(X), X, folder / "map.html", title="Digits").name
+    >>> write_map(Map({"max_epochs": 1}).fit(X), X, folder / "map.html", title="Digits", beside=("PCA",)).name
     'map.html'
     """
-    return write_study(MapStudy(placed, X, y, train, train_y, shape), path, title, overwrite)
+    return write_study(MapStudy(placed, X, y, train, train_y, shape, beside), path, title, overwrite)
 
 
 def write_study(study: "MapStudy", path, title=None, overwrite=False) -> Path:
@@ -73,6 +75,7 @@ class MapStudy:
     train: Any = None
     train_y: Any = None
     shape: tuple | None = None
+    beside: tuple = ("PCA", "UMAP")
 
     @cached_property
     def known(self) -> tuple:
@@ -91,14 +94,22 @@ class MapStudy:
     @cached_property
     def rows(self) -> list[dict]:
         """The map, PCA, and UMAP where it is installed: method, trustworthiness, continuity, accuracy, ms."""
-        values = self.known[0]
         few = self.X[:1000] if hasattr(self.X, "__getitem__") and not hasattr(self.X, "columns") else self.X
         began = time.perf_counter()
         size = len(self.placed.transform(few))
-        seconds = (time.perf_counter() - began) / size * len(values)
-        rows = [self.row("this map", self.known[1], self.learnt[1], seconds)]
-        components = min(self.known[1].shape[1], *self.learnt[0].shape)
-        return rows + [self.row(name, *method(self.learnt[0], values, components)) for name, method in others().items()]
+        seconds = (time.perf_counter() - began) / size * len(self.known[0])
+        return [
+            self.row("this map", self.known[1], self.learnt[1], seconds),
+            *(self.row(name, *found) for name, found in self.others.items()),
+        ]
+
+    @cached_property
+    def others(self) -> dict[str, tuple]:
+        """By name what others make of the samples: their places, those of the training data, and the seconds it took."""
+        values, learnt = self.known[0], self.learnt[0]
+        components = min(self.known[1].shape[1], *learnt.shape)
+        known = {"PCA": by_pca} | ({"UMAP": by_umap} if umap_class() is not None else {})
+        return {name: known[name](learnt, values, components) for name in self.beside if name in known}
 
     def row(self, method: str, places, train_places, seconds: float) -> dict:
         return {
@@ -114,11 +125,6 @@ class MapStudy:
         if self.train is None or train_labels is None:
             return neighbour_accuracy(places, labels)
         return neighbour_accuracy(places, labels, train_places, train_labels)
-
-
-def others() -> dict[str, Callable]:
-    """What stands beside the map, by name: (learnt, values, components) -> places of both, and seconds."""
-    return {"PCA": by_pca} | ({"UMAP": by_umap} if umap_class() is not None else {})
 
 
 def by_pca(learnt, values, components: int) -> tuple:
@@ -195,7 +201,7 @@ def map_section(study: MapStudy) -> str:
     if places.shape[1] == 2:
         chart = svg(lambda figure: plots.codes(places, labels, figure.subplots()), 9, 8, "The map")
         return section("The map", lead, f'<figure class="map">{chart}</figure>')
-    sides = "".join(f'<figure class="map">{chart}</figure>' for chart in map(lambda turn: side(places, labels, turn), (-60, 30)))
+    sides = "".join(f'<figure class="map">{chart}</figure>' for chart in (side(places, labels, turn) for turn in (-60, 30)))
     return section("The map", lead + " Drag to turn it.", turning(places, labels), f'<div class="two">{sides}</div>')
 
 
@@ -217,7 +223,8 @@ def turning(places, labels) -> str:
     index = [known.index(colour) for colour in colours]
     data = json.dumps({"p": numbers.ravel().tolist(), "c": index, "k": known}, separators=(",", ":"))
     script = files(__package__).joinpath("turning.js").read_text(encoding="utf-8")
-    return f'<canvas id="turning" aria-label="The map, which can be turned"></canvas><script>const map = {data};\n{script}</script>'
+    canvas = '<canvas id="turning" aria-label="The map, which can be turned"></canvas>'
+    return f"{canvas}<script>const map = {data};\n{script}</script>"
 
 
 def colours_of(labels) -> list[str]:
@@ -235,16 +242,28 @@ def measures_section(study: MapStudy) -> str:
     shown = [name for name in COLUMNS if rows[0][name] is not None]
     body = [[row["method"], *(cell(rows, row, name) for name in shown)] for row in rows]
     notes = [
-        "Trustworthiness: how far neighbours on the map are neighbours in the data; continuity: how far neighbours in the data are "
-        "neighbours on the map. Both in [0, 1], with 12 neighbours."
+        "Trustworthiness: how far neighbours on the map are neighbours in the data; continuity: how far neighbours in the data "
+        "are neighbours on the map. Both in [0, 1], with 12 neighbours."
     ]
     if "accuracy" in shown:
         where = "training samples" if study.train is not None and study.train_y is not None else "other samples"
         notes.append(f"5-NN accuracy: how often the five nearest {where} vote for the label.")
     if study.train is None:
         notes.append("The others were fitted to these very samples, which flatters them, and they may have trained the map too.")
-    return section("Beside others", verdict(rows), table(["", *(COLUMNS[name] for name in shown)], body),
-                   f'<p class="note">{" ".join(notes)}</p>')  # fmt: skip
+    figures = "".join(beside(name, places, study.known[2]) for name, (places, _, _) in study.others.items())
+    return section(
+        "Beside others", verdict(rows), table(["", *(COLUMNS[name] for name in shown)], body),
+        f'<p class="note">{" ".join(notes)}</p><div class="two">{figures}</div>',
+    )  # fmt: skip
+
+
+def beside(name: str, places, labels) -> str:
+    """What another method makes of the samples, as a small map."""
+    solid = places.shape[1] == 3
+    chart = svg(
+        lambda figure: plots.codes(places, labels, figure.add_subplot(projection="3d" if solid else None)), 5, 5, f"Map: {name}"
+    )
+    return f'<figure class="map">{chart}<figcaption><b>{name}</b></figcaption></figure>'
 
 
 def cell(rows: list[dict], row: dict, name: str) -> str:
@@ -258,6 +277,8 @@ def cell(rows: list[dict], row: dict, name: str) -> str:
 def verdict(rows: list[dict]) -> str:
     """The table in words, whoever wins."""
     ours, *theirs = rows
+    if not theirs:
+        return f"Trustworthiness {ours['trustworthiness']:.3f}."
     words = []
     for other in theirs:
         gap = ours["trustworthiness"] - other["trustworthiness"]
@@ -311,11 +332,13 @@ def mosaic(pictures, filled) -> str:
     """The decoded pictures side by side as one, clear where there are no samples."""
     side = round(len(filled) ** 0.5)
     height, width = pictures.shape[1:3]
-    scale = max(1, 8 if max(height, width) <= 8 else 96 // max(height, width) // 2)
-    shown = np.zeros((len(filled), height, width, 4), np.uint8)
-    shown[filled] = [np.asarray(Image.fromarray(picture).convert("RGBA")) for picture in pictures]
-    whole = shown.reshape(side, side, height, width, 4).swapaxes(1, 2).reshape(side * height, side * width, 4)
-    image = Image.fromarray(whole).resize((side * width * scale, side * height * scale), Image.Resampling.NEAREST)
+    scale = max(1, 64 // max(height, width))
+    size, gap = (height * scale, width * scale), 4
+    whole = np.zeros((side, size[0] + gap, side, size[1] + gap, 4), np.uint8)
+    for place, picture in zip(np.flatnonzero(filled), pictures, strict=True):
+        sharp = Image.fromarray(picture).convert("RGBA").resize(size[::-1], Image.Resampling.NEAREST)
+        whole[place // side, : size[0], place % side, : size[1]] = np.asarray(sharp)
+    image = Image.fromarray(whole.reshape(side * (size[0] + gap), -1, 4))
     image.thumbnail((1600, 1600))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)

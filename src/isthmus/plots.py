@@ -95,6 +95,7 @@ def codes(codes2d, labels=None, ax=None):
             write_label(ax, np.median(points[index == place], axis=0), str(name), PALETTE[place % len(PALETTE)])
     if solid:
         ax.set(xticks=[], yticks=[], zticks=[], aspect="equal")
+        ax.patch.set_visible(False)
         return ax
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

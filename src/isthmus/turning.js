@@ -17,7 +17,7 @@ function draw() {
     ink.globalAlpha = 0.35 + 0.5 * (1000 - far) / 2800;
     ink.fillStyle = map.k[colour];
     ink.beginPath();
-    ink.arc(canvas.width / 2 + u * near * side * dots / 2600, canvas.height / 2 - v * near * side * dots / 2600, r, 0, 7);
+    ink.arc(canvas.width / 2 + u * near * side * dots / 2100, canvas.height / 2 - v * near * side * dots / 2100, r, 0, 7);
     ink.fill();
   }
 }

@@ -40,10 +40,10 @@ from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
 __all__ = [
-    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "TSNE", "Absolute",
-    "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
-    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
-    "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
-    "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "TSNE",
+    "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm",
+    "Columns", "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian",
+    "Gray", "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
+    "Normal", "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step",
+    "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

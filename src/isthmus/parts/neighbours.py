@@ -117,4 +117,3 @@ def moments(source) -> Tensor:
     mean = (values * there).sum(1) / count
     spread = ((values - mean[:, None]).square() * there).sum(1) / count
     return torch.cat([mean, spread.sqrt()], 1)
-
