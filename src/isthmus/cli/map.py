@@ -1,7 +1,7 @@
 """`isthmus map`: where samples lie, as a picture, a page or numbers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -63,7 +63,7 @@ def write_places(path: Path, placed, X, names: list[str] | None, labels) -> None
         table = places if places.index.name is None else places.reset_index()
     else:
         places = placed.transform(X)
-        figure = plots.codes(places, labels).figure if ending == ".png" else None
+        figure: Any = plots.codes(places, labels).figure if ending == ".png" else None
     with file_aside(path) as file:
         if ending == ".csv":
             write_frame(file, table, ending)

@@ -27,9 +27,9 @@ class TSNE(Part):
 
     Parameters
     ----------
-    weight : float, default 30.0; nats that a nat of divergence is worth
+    weight : float, default 1000.0; nats that a nat of divergence is worth
     perplexity : float, default 5.0; neighbours of a sample in the batch, at most a third of it
-    width : float, default 0.1; w, the distance of codes beyond which two no longer pass for neighbours
+    width : float, default 1.0; w, the distance of codes beyond which two no longer pass for neighbours
 
     >>> TSNE(perplexity=30)
     TSNE(perplexity=30)
@@ -37,7 +37,7 @@ class TSNE(Part):
 
     ranges = {"weight": number("[0, inf)"), "perplexity": number("[1, inf)"), "width": number("(0, inf)")}
 
-    def __init__(self, weight=30.0, perplexity=5.0, width=0.1):
+    def __init__(self, weight=1000.0, perplexity=5.0, width=1.0):
         super().__init__()
         self.weight = weight
         self.perplexity = perplexity
