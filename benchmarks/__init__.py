@@ -15,6 +15,7 @@ TABLES = (
     "blobs",
     "map2d",
     "clustering",
+    "map",
     "architectures",
     "networks",
     "robustness",

@@ -24,6 +24,7 @@ from isthmus.parts import (
     L1,
     MMD,
     SSIM,
+    TSNE,
     Absolute,
     Adversary,
     Autoregressive,
@@ -77,7 +78,7 @@ from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimate
 from isthmus.parts.sparse import Jump, SoftStep
 from isthmus.training import warn_of_collapse
 
-UNBIASED = {"info", "several penalties"}  # estimates over pairs of different samples
+UNBIASED = {"info", "several penalties", "neighbours", "neighbours in convolution"}  # estimates over pairs of different samples
 
 
 def fit(name_or_model, **settings) -> Autoencoder:
@@ -1280,6 +1281,7 @@ OUT_OF_RANGE = {
         Scratches: {
             "least": [4, -1, 0.5, "few", True], "most": NO_COUNT, "width": [0, 1, *NO_SHARE], "low": NO_NUMBER, "high": NO_NUMBER,
         },
+        Noise: {"std": NEGATIVE, "relative": NO_FLAG},
         SaltPepper: {"share": NO_SHARE, "low": NO_NUMBER, "high": NO_NUMBER},
         Mask: {"share": NO_SHARE},
         Drop: {"share": NO_SHARE},
@@ -1311,6 +1313,7 @@ OUT_OF_RANGE = {
         Adversary: {"weight": NEGATIVE, "hidden": NO_WIDTHS},
         CodeNorm: {"weight": NEGATIVE},
         Invariance: {"weight": NEGATIVE},
+        TSNE: {"weight": NEGATIVE, "perplexity": [0.5, *NOT_POSITIVE], "width": NOT_POSITIVE},
     },
     "objective": {Sum: {}, ImportanceWeighted: {"draws": NO_COUNT}, RateDistortion: {"slope": NOT_POSITIVE}},
     "prior": {

@@ -50,6 +50,7 @@ OUTER = (
     "page_codes",
     "page_detect",
     "page_search",
+    "page_map",
     "page_table",
     "plots",
     "report",

@@ -9,6 +9,7 @@ import torch
 from . import datasets
 from .data import KINDS, Clips, Rows, open_data
 from .network import in_blocks, layers_of
+from .parts.neighbours import features_of
 from .saving import MissingPart, load_model, read_config
 from .training import signs_of_collapse
 
@@ -134,6 +135,11 @@ def rebuilt_cells(model, cells: np.ndarray, condition=None) -> np.ndarray:
     rows = Rows(model.schema_, cells, ready=True).to(model.dtype_, model.device_)
     network, told = model.network_, model._told(condition, len(cells))
     return in_blocks(lambda *block: network.mean(network.decode(model._encoded(*block))), model.block_, rows, *told).numpy()
+
+
+def features(model, X) -> np.ndarray:
+    """(n, width) numbers whose distances say how unlike samples are, as `parts.TSNE` compares them."""
+    return in_blocks(lambda data: features_of(model.network_, data), model.block_, model._rows(X)).numpy()
 
 
 def constant_columns(schema) -> dict:

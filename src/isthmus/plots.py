@@ -2,7 +2,7 @@
 
 history(model)              the losses, epoch by epoch
 reconstructions(model, X)   originals above reconstructions above errors
-codes(codes2d, labels)      a map of the codes
+codes(codes2d, labels)      a map of the codes, of two numbers or three
 traversals(model, X)        what each component of the code does
 """
 
@@ -68,7 +68,8 @@ def history(model, ax=None):
 
 
 def codes(codes2d, labels=None, ax=None):
-    """A map: one point for each row of `codes2d` (n, 2), or (n, 1), then in the order of the rows from bottom to top.
+    """A map: one point for each row of `codes2d`, (n, 2), or (n, 1), then in the order of the rows from bottom to top, or (n, 3),
+    then in space, for which `ax` is one with projection="3d".
 
     Labels of classes colour the points and are written at the medians of their classes; labels that are measurements
     (floats) colour them from dark to bright.
@@ -77,9 +78,11 @@ def codes(codes2d, labels=None, ax=None):
     1.0
     """
     points = as_plane(codes2d)
-    ax = ax or new_figure(5, 5).subplots()
+    solid = points.shape[1] == 3
+    ax = ax or new_figure(5, 5).add_subplot(projection="3d" if solid else None)
     labels = None if labels is None else plain_labels(labels)
-    style = {"s": 60 if len(points) < 100 else 22, "linewidths": 0, "alpha": 0.85, "rasterized": len(points) > _MANY}
+    style: dict[str, Any] = {"s": 60 if len(points) < 100 else 22, "linewidths": 0, "alpha": 0.85}
+    style |= {"rasterized": len(points) > _MANY} | ({"s": style["s"] / 3} if solid else {})
     if labels is None:
         ax.scatter(*points.T, color=OURS, **style)
     elif labels.dtype.kind == "f":
@@ -90,6 +93,10 @@ def codes(codes2d, labels=None, ax=None):
         ax.scatter(*points.T, c=[PALETTE[i % len(PALETTE)] for i in index], **style)
         for place, name in enumerate(classes):
             write_label(ax, np.median(points[index == place], axis=0), str(name), PALETTE[place % len(PALETTE)])
+    if solid:
+        ax.set(xticks=[], yticks=[], zticks=[], aspect="equal")
+        ax.patch.set_visible(False)
+        return ax
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.patch.set_visible(False)
@@ -113,9 +120,9 @@ def plain_labels(labels) -> np.ndarray:
 
 
 def as_plane(points) -> np.ndarray:
-    """(n, 2): the points, or a single column with the row's number beside it."""
+    """(n, 2) or (n, 3): the points, or a single column with the row's number beside it."""
     points = as_array(points)
-    return points if points.shape[1] == 2 else np.column_stack([points[:, 0], np.arange(len(points))])
+    return points if points.shape[1] in (2, 3) else np.column_stack([points[:, 0], np.arange(len(points))])
 
 
 def bare(ax) -> None:

@@ -23,6 +23,12 @@ from .cluster import Clusterer
 APPLICATIONS: dict[str, type[Application]] = {"cluster": Clusterer}
 
 __all__ = ["APPLICATIONS", "Application", "Clusterer", "load_application"]
+from .map import Map
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {"map": Map}
+
+__all__ = ["APPLICATIONS", "Application", "Map", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

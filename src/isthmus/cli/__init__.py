@@ -21,6 +21,10 @@ from . import cluster, fitting, generation, models  # each file adds its command
 from .common import app, note
 
 __all__ = ["app", "cluster", "fitting", "generation", "main", "models"]
+from . import fitting, generation, map, models  # each file adds its commands to the app
+from .common import app, note
+
+__all__ = ["app", "fitting", "generation", "main", "map", "models"]
 
 
 def main(arguments: list[str] | None = None) -> int:

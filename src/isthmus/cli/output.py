@@ -129,14 +129,18 @@ def write_drawn(path: Path, values, model, shape: str | None, columns: int | Non
 
 def shaped(values, shape: str):
     """Vectors as the pictures that `--shape` says they are."""
+    return values.reshape(len(values), *sizes_of(shape, math.prod(values.shape[1:])))
+
+
+def sizes_of(shape: str, numbers: int) -> tuple[int, ...]:
+    """Height and width, and channels where they are given, of pictures of so many numbers."""
     try:
         sizes = tuple(int(size) for size in shape.split(","))
     except ValueError:
         sizes = ()
-    numbers = math.prod(values.shape[1:])
     if len(sizes) not in (2, 3) or min(sizes) < 1 or math.prod(sizes) != numbers:
         raise ValueError(
             f"--shape {shape}: height and width, such as 28,28, are expected (and channels, such as 32,32,3), and their product "
             f"must be the {numbers:,} numbers of a sample."
         )
-    return values.reshape(len(values), *sizes)
+    return sizes

@@ -20,7 +20,7 @@ from .base import Data, Part
 from .layers import kornia_needed
 from .patches import cut, joined, patch_sides
 from .random import Random
-from .ranges import number, whole, wholes, word
+from .ranges import flag, number, whole, wholes, word
 
 
 class Corruption(Part):
@@ -84,6 +84,8 @@ class Noise(Corruption):
         Standard deviation in the units the network sees: pixels scaled to [0, 1], columns scaled to variance one.
     least : float or None, default None; where a sample's own standard deviation begins, such as 0.0; None: it is always `std`
     low, high : float or None, default None; what lies beyond is cut off, as a camera does with light: low=0.0, high=1.0
+    relative : bool, default False
+        Whether `std` and `least` are shares of the data's own spread: of the root mean variance of the features.
 
     >>> import torch
     >>> x = Data(torch.zeros(2, 3))
@@ -91,19 +93,27 @@ class Noise(Corruption):
     torch.Size([2, 3])
     """
 
+    spread: Tensor
     ranges = {
         "std": number("[0, inf)"),
         "least": number("[0, inf)").also(None),
         "low": number("(-inf, inf)").also(None),
         "high": number("(-inf, inf)").also(None),
+        "relative": flag(),
     }
 
-    def __init__(self, std=0.3, least=None, low=None, high=None):
+    def __init__(self, std=0.3, least=None, low=None, high=None, relative=False):
         super().__init__()
         self.std = std
         self.least = least
         self.low = low
         self.high = high
+        self.relative = relative
+
+    def build(self, schema):
+        super().build(schema)
+        if self.relative:
+            self.register_buffer("spread", torch.ones(()))
 
     def check(self):
         if self.least is not None and self.least > self.std:
@@ -111,8 +121,14 @@ class Noise(Corruption):
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"{self!r}: low={self.low!r} is not below high={self.high!r}. Exchange them.")
 
+    def look(self, data: Data) -> None:
+        """Measures the spread of the training samples, once, so that no sample's noise depends on its company."""
+        if self.relative:
+            self.spread.copy_(data.values.flatten(1).var(0, correction=0).mean().sqrt())
+
     def damage(self, values, random):
         noise = random.normal_like(values)
+        noise = noise * self.spread if self.relative else noise
         if self.least is None:
             noisy = values + self.std * noise
         else:

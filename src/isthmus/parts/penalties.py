@@ -22,6 +22,7 @@ from .base import Data, Part, Step, weighted_mean
 from .bottlenecks import Plain
 from .dense import Dense
 from .gaussian import Gaussian, log_normal
+from .neighbours import TSNE
 from .ranges import flag, listed, number, one_of, whole, wholes
 from .sparse import L1, KLSparse, kl_to_share
 
@@ -458,4 +459,5 @@ PENALTIES = {
     "adversary": Adversary,
     "code_norm": CodeNorm,
     "invariance": Invariance,
+    "tsne": TSNE,
 }
