@@ -35,6 +35,7 @@ from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
 from .recurrent import Recurrent
+from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
@@ -43,6 +44,6 @@ __all__ = [
     "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
     "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
+    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
     "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip
