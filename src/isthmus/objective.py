@@ -107,9 +107,7 @@ class RateDistortion(Objective):
     def check(self, network):
         bottleneck = network.bottleneck
         if not (getattr(bottleneck, "posterior", False) or getattr(bottleneck, "charged", False)):
-            raise ValueError(
-                f"RateDistortion needs a code with a rate: bottleneck=Gaussian() or Rounded(), not {bottleneck!r}."
-            )
+            raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian() or Rounded(), not {bottleneck!r}.")
         if bottleneck.beta != 1:
             raise ValueError(
                 f"RateDistortion sets the price of the rate by its slope alone, which needs beta=1, not {bottleneck!r}. Use "

@@ -25,7 +25,9 @@ def coder() -> Any:
     try:
         import constriction
     except ImportError as error:
-        raise ImportError('Compressing needs constriction, which is not installed. Install it: pip install "isthmus[compress]"') from error
+        raise ImportError(
+            'Compressing needs constriction, which is not installed. Install it: pip install "isthmus[compress]"'
+        ) from error
     return constriction.stream
 
 
@@ -117,12 +119,12 @@ class Tables:
         return bits
 
     def encoded(self, groups: list[tuple[np.ndarray, np.ndarray]]) -> bytes:
-        """Groups of numbers and their tables, (n,) each, as bytes; they are decoded group by group, in the same order."""
+        """Groups of numbers and their tables, (n,) each, as one byte or more; they are decoded group by group, in the same order."""
         ans = coder().stack.AnsCoder()
         for values, table in reversed(groups):  # a stack: what is written last is read first
             self._push(ans, np.asarray(values, np.int64).ravel(), np.asarray(table, np.int64).ravel())
         words = ans.get_compressed().astype("<u4").tobytes()
-        return words.rstrip(b"\0")  # the last word is not zero, so that no more than three bytes of it go
+        return words.rstrip(b"\0") or b"\0"  # the last word is not zero, so that no more than three bytes of it go
 
     def decoder(self, data: bytes) -> "Decoder":
         return Decoder(self, data)
@@ -166,9 +168,8 @@ class Decoder:
 
     def __init__(self, tables: Tables, data: bytes):
         self.tables = tables
+        data = data.rstrip(b"\0")
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
-        if len(words) and not words[-1]:
-            raise ValueError("These are no numbers that were encoded: the last of the bytes are zeros.")
         self.ans = coder().stack.AnsCoder(words)
 
     def take(self, table: np.ndarray) -> np.ndarray:
@@ -217,7 +218,8 @@ def grouped(table: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
     """The order that brings numbers of one table together, and (table, start, stop) of each."""
     order = np.argsort(table, kind="stable")
     present, starts = np.unique(table[order], return_index=True)
-    return order, list(zip(present.tolist(), starts.tolist(), [*starts[1:].tolist(), len(table)], strict=True))
+    stops = np.append(starts, len(table))[1:]
+    return order, list(zip(present.tolist(), starts.tolist(), stops.tolist(), strict=True))
 
 
 def _guess(seen: np.ndarray) -> tuple[int, np.ndarray]:
