@@ -86,7 +86,7 @@ class Compressor(Application):
     # ------------------------------------------------------------------------------------------------- fit
 
     def fit(self, X, y=None, *, callbacks=()):
-        """Trains the model, where it is not fitted, finds the steps, and counts the tables on the codes of `X`; `y` is ignored."""
+        """Trains the model, where it is not fitted; finds the steps and counts the tables on the codes of `X`. `y` is ignored."""
         check_ranges(self, self._RANGES, type(self).__name__)
         if self.quality is not None and self.step is not None:
             raise ValueError(f"quality={self.quality} and step={self.step} both say how large the steps are. Leave one out.")
@@ -113,8 +113,8 @@ class Compressor(Application):
         self._fit_model(X, callbacks=callbacks)
         if self.model_.network_.architecture.side_paths:
             raise ValueError(
-                f"{self.model_.network_.architecture!r} decodes with what its encoder saw, which no file holds. Give a model that "
-                "decodes from the code alone (up='transpose')."
+                f"{self.model_.network_.architecture!r} decodes with what its encoder saw, which no file holds. Give a model "
+                "that decodes from the code alone (up='transpose')."
             )
         if self.model_.condition_ is not None:
             raise ValueError("This model is told a condition beside its codes, which no file holds. Give one without.")
@@ -183,7 +183,7 @@ class Compressor(Application):
         X = self._opened(X)
         blocks, schema = self._codes(X), self.model_.schema_
         samples = sum(map(len, blocks))
-        header = {"fingerprint": self.fingerprint_, "method": METHOD, "kind": schema.kind, "dtype": schema.dtype}
+        header: dict[str, Any] = {"fingerprint": self.fingerprint_, "method": METHOD, "kind": schema.kind, "dtype": schema.dtype}
         header |= {"shape": list(schema.shape), "samples": samples}
         header |= {"sizes": [list(size) for size in sizes_of(X)]} if self._maps else {"chunk": self.chunk}
         if names is not None:
@@ -254,7 +254,8 @@ class Compressor(Application):
     def _measure_factor(self) -> None:
         """Sets `factor_`, the pixels along each axis that one place of a map stands for."""
         if not hasattr(self, "factor_"):
-            schema, side = self.model_.schema_, 64
+            schema: Any = self.model_.schema_
+            side = 64
             blank = np.zeros((side, side, schema.shape[-1])[: 3 if schema.channels else 2], schema.dtype)
             self.factor_ = side // len(self.model_.encode([blank])[0])
 
@@ -292,7 +293,8 @@ class Compressor(Application):
         places = np.unique(np.linspace(0, total - 1, min(count, total)).astype(np.int64))
         if self._maps:
             wanted: Any = [X[place] for place in places]
-            codes, sizes = [blocks[place] for place in places], sizes_of(wanted)
+            codes = [blocks[place] for place in places]
+            sizes: list = sizes_of(wanted)
         else:
             codes, sizes = [np.concatenate(blocks)[places]], [None]
             wanted = None if schema.kind not in _MEASURABLE or schema.varies else rows_of(X, places)

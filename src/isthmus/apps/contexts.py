@@ -52,7 +52,7 @@ class Classes:
 
     @classmethod
     def found(cls, index: np.ndarray, classes: int, seed: int) -> "Classes":
-        """Codes near one another begin as a class; then each goes where it takes the fewest bits, and the tables are counted anew."""
+        """Codes near one another begin as a class; then each goes where it takes the fewest bits, and tables are counted anew."""
         if classes == 1:
             return cls.counted(index, np.zeros(len(index), np.int64), 1)
         chosen = KMeans(classes, n_init=1, max_iter=20, random_state=seed).fit_predict(index.astype(np.float64))

@@ -4,8 +4,8 @@ Every probability is f / 65536 with a whole number f that was saved with the mod
 whole numbers alone, those that were decoded before. So a file decodes to the same numbers on any machine: no float has a say.
 The coder is constriction's (Bamler 2022, "Understanding entropy coding with asymmetric numeral systems"), which works in
 24 bits. It takes tables as floats and turns w_i into  floor(sum of the w_j before i * (2^24 - n) / sum of w) + i  for the place
-where symbol i begins; w_i = 256 f_i - 1 sums to 2^24 - n, so that the quotient is one, every sum is a whole number below 2^53, and
-the place is the sum of the 256 f_j exactly. A test holds it to a coder written in whole numbers.
+where symbol i begins; w_i = 256 f_i - 1 sums to 2^24 - n, so that the quotient is one, every sum is a whole number below 2^53,
+and the place is the sum of the 256 f_j exactly. A test holds it to a coder written in whole numbers.
 """
 
 from typing import Any
@@ -119,7 +119,7 @@ class Tables:
         return bits
 
     def encoded(self, groups: list[tuple[np.ndarray, np.ndarray]]) -> bytes:
-        """Groups of numbers and their tables, (n,) each, as one byte or more; they are decoded group by group, in the same order."""
+        """Groups of numbers and their tables, (n,) each, as bytes, one or more; they are decoded in the same order."""
         ans = coder().stack.AnsCoder()
         for values, table in reversed(groups):  # a stack: what is written last is read first
             self._push(ans, np.asarray(values, np.int64).ravel(), np.asarray(table, np.int64).ravel())

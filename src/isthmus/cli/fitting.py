@@ -19,7 +19,7 @@ Choices = Annotated[
     list[str],
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
-TASKS: tuple[str, ...] = ()  # the names in `apps.APPLICATIONS`, which would be slow to import for help
+TASKS: tuple[str, ...] = ("compress",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 NAME_WIDTH = 24  # of the column of presets
 
 

@@ -28,6 +28,7 @@ from .corruptions import (
 )  # fmt: skip
 from .dense import Dense
 from .gaussian import Gaussian
+from .lapped import Lapped
 from .local import Local
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
@@ -43,7 +44,8 @@ __all__ = [
     "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "Absolute",
     "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
-    "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
-    "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "Holes", "JumpReLU", "KLSparse", "Lapped", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
+    "Normal",
+    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SaltPepper", "Sparsity", "Squared", "Step",
+    "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip
