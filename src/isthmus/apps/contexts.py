@@ -33,7 +33,7 @@ class Classes:
     width : int; components
     """
 
-    CHOICES = (1, 16, 64)
+    CHOICES = (1, 4, 16, 64)
 
     def __init__(self, tables: Tables, width: int):
         self.tables, self.width = tables, width
@@ -46,7 +46,8 @@ class Classes:
         order = np.random.default_rng(seed).permutation(len(index))
         some = index[order[:_MOST]]
         learn, held_out = some[: -(len(some) // 5) or None], some[-(len(some) // 5) or None :]
-        choices = [count for count in cls.CHOICES if 50 * count <= len(learn)] or [1]
+        room = min(len(learn) // 50, len(np.unique(learn, axis=0)))
+        choices = [count for count in cls.CHOICES if count <= max(1, room)]
         best = min(choices, key=lambda count: cls.found(learn, count, seed).bits(held_out).sum()) if len(choices) > 1 else 1
         return cls.counted(index, cls.found(some, best, seed).best(index), best)
 

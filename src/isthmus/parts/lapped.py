@@ -127,6 +127,7 @@ class Lapped(Part):
         residuals: Any = [*self.encoder, *self.decoder]
         for residual in residuals:
             nn.init.zeros_(residual[-1].weight)
+            nn.init.zeros_(residual[-1].bias)
 
     @torch.no_grad()
     def start(self, output: Tensor) -> None:
