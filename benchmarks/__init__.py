@@ -23,6 +23,7 @@ TABLES = (
     "generation",
     "components",
     "quantised",
+    "lossy",
     "features",
     "imputation",
     "streams",

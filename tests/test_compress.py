@@ -563,13 +563,13 @@ def test_wrong_parameters_are_refused(name):
 
 def test_models_whose_codes_are_not_all_there_is_are_refused():
     side = Autoencoder(4, architecture=Conv((4,), down="pool", up="unpool"), max_epochs=1)
-    with pytest.raises(ValueError, match="which no file holds.*up='transpose'"):
+    with pytest.raises(ValueError, match=r"which no file holds.*up='transpose'"):
         Compressor(side).fit(PICTURES)
     told = presets.conditional(2, max_epochs=1).fit(VECTORS, condition=DIGITS.target[:400])
     with pytest.raises(ValueError, match="told a condition"):
         Compressor(told).fit(VECTORS)
     lengths = [VECTORS[i, : 30 + i % 9, None] for i in range(40)]
-    with pytest.raises(ValueError, match="differ in length.*n_components"):
+    with pytest.raises(ValueError, match=r"differ in length.*n_components"):
         Compressor(Autoencoder(None, kind="sequences", architecture=Conv((4, 2)), max_epochs=1)).fit(lengths)
 
 
