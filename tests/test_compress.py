@@ -430,6 +430,15 @@ def test_without_a_quality_rounding_adds_a_tenth_to_the_error():
     assert smaller.bits_ > larger.bits_
 
 
+def test_learnt_steps_may_be_changed_and_codes_are_rounded_once():
+    model = presets.compression(8, rate=0.02, architecture=Dense((32,)), max_epochs=30, random_state=0).fit(VECTORS)
+    found = {step: Compressor(model, step=step).fit(VECTORS) for step in (0.25, 1.0, 1.5)}
+    own = Compressor(model).fit(VECTORS)
+    np.testing.assert_array_equal(own.decompress(own.compress(VECTORS)), model.reconstruct(VECTORS).astype(np.float64))
+    assert found[0.25].quality_ < found[1.0].quality_ < found[1.5].quality_ < 1.3 * found[1.0].quality_
+    assert found[0.25].bits_ > found[1.0].bits_ + 8 > found[1.5].bits_ + 10
+
+
 def test_numbers_that_change_a_sample_more_have_smaller_steps():
     X = VECTORS[:, [20, 21, 28]] * np.array([1.0, 10.0, 100.0])
     model = presets.linear(2, scale="none", max_epochs=30, random_state=0).fit(X)

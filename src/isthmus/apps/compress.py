@@ -261,9 +261,11 @@ class Compressor(Application):
 
     def _codes(self, X) -> list[np.ndarray]:
         """Codes in blocks, a chunk of the file each, as they are coded: (n, *form)."""
+        with not_rounded(self.model_.network_.bottleneck):
+            codes: Any = self.model_.encode([padded(x, self.factor_) for x in X] if self._maps else X)
         if self._maps:
-            return [np.asarray(code)[None] for code in self.model_.encode([padded(x, self.factor_) for x in X])]
-        codes = np.asarray(self.model_.encode(X)).reshape(-1, *self._form)
+            return [np.asarray(code)[None] for code in codes]
+        codes = np.asarray(codes).reshape(-1, *self._form)
         return [codes[start : start + self.chunk] for start in range(0, len(codes), self.chunk)]
 
     def _index(self, block: np.ndarray) -> np.ndarray:
@@ -368,6 +370,19 @@ CONTEXTS: dict[str, Any] = {"classes": Classes, "neighbours": Neighbours}
 
 
 # --------------------------------------------------------------------------------------------------- helpers
+
+
+@contextmanager
+def not_rounded(bottleneck) -> Iterator[None]:
+    """Within, a bottleneck that rounds gives the numbers as they are: they may be rounded to other steps, but only once."""
+    if not hasattr(bottleneck, "rounds"):
+        yield
+        return
+    bottleneck.rounds = False
+    try:
+        yield
+    finally:
+        bottleneck.rounds = True
 
 
 def sizes_of(pictures: list[np.ndarray]) -> list[tuple[int, int]]:

@@ -130,7 +130,7 @@ class Neighbours:
     QUARTERS = ((0, 0), (1, 1), (0, 1), (1, 0))
     AROUND = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)
     SPANS = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 0.96)  # shares of the training places whose activity lies below each edge
-    PLACES = 40_000  # that a and b are found from
+    PLACES, COUNTED = 40_000, 100_000  # of a channel, that a and b are found from, and that tables are counted on
 
     def __init__(self, tables: Tables, mean, scale, edges):
         self.tables = tables
@@ -142,7 +142,7 @@ class Neighbours:
         by_size: dict[tuple[int, ...], list[np.ndarray]] = {}
         for block in indices:
             by_size.setdefault(block.shape[1:], []).append(block)
-        indices = [np.concatenate(blocks) for blocks in by_size.values()]
+        indices = part_of([np.concatenate(blocks) for blocks in by_size.values()], cls.COUNTED, seed)
         channels = indices[0].shape[-1]
         some = part_of(indices, cls.PLACES, seed)
         mean, scale = np.zeros((2, channels, 32 + channels), np.int64)

@@ -44,6 +44,7 @@ class Rounded(Part):
     sizes_vary = True
     reads_source = True
     charged = True  # its cost is the rate, in nats
+    rounds = True  # False gives v itself outside training, to those who round to other steps
     halves = {"encoder": ("linear",), "decoder": ()}
     ranges = {"beta": number("[0, inf)"), "step": number("(0, inf)"), "mixture": whole("[1, inf)")}
     bits: Tensor
@@ -76,7 +77,7 @@ class Rounded(Part):
     def forward(self, hidden, random=None) -> Code:
         v, step = self.linear(hidden), self.steps  # (batch, *places, width)
         index = (v / step).round().detach()
-        z = step * index if random is None else v + step * (random.uniform_like(v) - 0.5)
+        z = v + step * (random.uniform_like(v) - 0.5) if random is not None else step * index if self.rounds else v
         return Code(z, cost=self.beta * self.nats(z, step).flatten(1).sum(1), extra={"index": index.to(torch.int64)})
 
     def nats(self, z: Tensor, step: Tensor) -> Tensor:
