@@ -10,9 +10,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .. import Autoencoder, presets
+from .. import Autoencoder, Training, presets
 from ..data import open_data
 from ..files import file_aside, refuse_existing
+from ..parts import Lapped, Rounded
 from ..parts.ranges import check_ranges, number, whole
 from ..saving import all_tensors, config_of
 from . import isth
@@ -104,9 +105,18 @@ class Compressor(Application):
         return self
 
     def _default_model(self, X) -> Autoencoder:
+        """A map for pictures of different sizes, else a code of up to 32 numbers; the rate is about what the quality asks for."""
         if isinstance(X, list) and np.ndim(X[0]) > 1 and len({np.shape(x) for x in X}) > 1:
-            return presets.compression(None, kind="images")
-        return presets.compression(32)
+            rate = 2 * 10 ** -((self.quality or 29.0) / 10)  # of an orthonormal transform, a little above the squared error
+            training = Training(momentum=0.95, weight_decay=0.0)  # decay would shrink a transform that is good to begin with
+            settings = {
+                "batch_size": 8,
+                "training": training,
+                "architecture": Lapped(),
+                "bottleneck": Rounded(step=(12 * rate) ** 0.5),
+            }
+            return presets.compression(None, rate=rate, kind="images", **settings)
+        return presets.compression()
 
     def _fitted_model(self, X, callbacks):
         """Sets `model_`; returns the data as it reads them."""
