@@ -33,8 +33,8 @@ from .record import Row, Watch
 
 SEEDS = 1
 QUALITY = 22.0  # dB
-DIGITS = {"rate": 0.03, "architecture": Dense((512, 256)), "max_epochs": 30, "batch_size": 512, "learning_rate": 0.02}
-PHOTOGRAPHS = {"rate": 1 / 400, "learning_rate": 0.01, "batch_size": 8, "training": Training(momentum=0.95, weight_decay=0.0)}
+DIGITS = {"rate": 0.025, "architecture": Dense((512, 256)), "max_epochs": 40, "batch_size": 512, "learning_rate": 0.02}
+PHOTOGRAPHS = {"rate": 1 / 150, "batch_size": 8, "training": Training(momentum=0.95, weight_decay=0.0)}
 
 
 def rows(options):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Code, Part, Step
+from .base import Code, Part, Step, is_auto
 from .layers import linear_from
 from .ranges import number, whole
 
@@ -27,7 +27,8 @@ class Rounded(Part):
     Parameters
     ----------
     beta : float, default 1.0; weight of the cost
-    step : float above 0, default 0.5; of every number at first, where the spread of v is about 1
+    step : "auto" or float above 0, default "auto"; of every number at first. "auto" is half the spread that v has at first, as
+        the root mean square over its numbers.
     mixture : int, default 3; logistic distributions of each density
 
     Source: Ballé, Laparra & Simoncelli 2017, "End-to-end optimized image compression"; Ballé et al. 2018, "Variational image
@@ -46,11 +47,12 @@ class Rounded(Part):
     charged = True  # its cost is the rate, in nats
     rounds = True  # False gives v itself outside training, to those who round to other steps
     halves = {"encoder": ("linear",), "decoder": ()}
-    ranges = {"beta": number("[0, inf)"), "step": number("(0, inf)"), "mixture": whole("[1, inf)")}
+    ranges = {"beta": number("[0, inf)"), "step": number("(0, inf)").also("auto"), "mixture": whole("[1, inf)")}
+    started: Tensor
     bits: Tensor
     samples: Tensor
 
-    def __init__(self, beta=1.0, step=0.5, mixture=3):
+    def __init__(self, beta=1.0, step="auto", mixture=3):
         super().__init__()
         self.beta = beta
         self.step = step
@@ -61,10 +63,11 @@ class Rounded(Part):
         code_shape = tuple(hidden_shape) if n_components is None else (n_components,)
         self.width, several = code_shape[-1], code_shape[-1] * self.mixture
         # One axis each: what has two is a matrix to the optimiser, and these are numbers side by side.
-        self.log_step = nn.Parameter(torch.full((self.width,), math.log(self.step)))
+        self.log_step = nn.Parameter(torch.full((self.width,), math.log(0.5 if is_auto(self.step) else self.step)))
         self.share = nn.Parameter(torch.zeros(several))  # logits of the mixture, its places and the logarithm of its scales
-        self.place = nn.Parameter(torch.linspace(-1, 1, self.mixture + 2)[1:-1].repeat(self.width))
-        self.log_scale = nn.Parameter(torch.full((several,), math.log(0.5)))
+        self.place = nn.Parameter(torch.zeros(several))
+        self.log_scale = nn.Parameter(torch.zeros(several))
+        self.register_buffer("started", torch.zeros(()))
         self.register_buffer("bits", torch.zeros(()), persistent=False)
         self.register_buffer("samples", torch.zeros(()), persistent=False)
         return code_shape
@@ -76,9 +79,24 @@ class Rounded(Part):
 
     def forward(self, hidden, random=None) -> Code:
         v, step = self.linear(hidden), self.steps  # (batch, *places, width)
+        if random is not None and not self.started:
+            self.start(v.detach())
         index = (v / step).round().detach()
         z = v + step * (random.uniform_like(v) - 0.5) if random is not None else step * index if self.rounds else v
         return Code(z, cost=self.beta * self.nats(z, step).flatten(1).sum(1), extra={"index": index.to(torch.int64)})
+
+    @torch.no_grad()
+    def start(self, v: Tensor) -> None:
+        """The first densities: around the mean of each number over the first batch, from narrow to as wide as it spreads."""
+        every = v.reshape(-1, self.width)
+        if is_auto(self.step):
+            self.log_step.copy_((0.5 * every.var(0, correction=0).mean().sqrt()).clamp_min(1e-6).log().expand(self.width))
+        mean, std = every.mean(0), every.std(0, correction=0).clamp_min(1e-3 * self.steps)
+        apart = torch.linspace(-1, 1, self.mixture + 2, dtype=v.dtype, device=v.device)[1:-1]
+        narrow = torch.linspace(-2, -0.5, self.mixture, dtype=v.dtype, device=v.device)
+        self.place.copy_((mean[:, None] + 0.5 * std[:, None] * apart).flatten())
+        self.log_scale.copy_((std.log()[:, None] + narrow).flatten())
+        self.started.fill_(1.0)
 
     def nats(self, z: Tensor, step: Tensor) -> Tensor:
         """-log of the chance that rounding gives z, number by number."""
