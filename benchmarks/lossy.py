@@ -73,9 +73,7 @@ def of_digits(compressor, test, options, facts):
     also = {
         "dB": psnr(told["quality"]),
         "PCA-32 dB": psnr(linear["quality"]),
-        "model bytes": told["model_bytes"],
-        "breaks even at": told["model_bytes"] / max(best - told["bytes_per_sample"], 1e-9),
-    }
+    } | of_the_model(told["model_bytes"], best - told["bytes_per_sample"])
     own, beside = told["bytes_per_sample"], beside | {"PCA-32": linear["bytes_per_sample"]}
     yield Row("compression: bytes of a digit at 22 dB", own, "bytes", {"at_most": best / 5}, beside, also=also, **facts)
     noisy = np.clip(test + np.random.default_rng(0).normal(0, 0.3, test.shape), 0, 1).astype(np.float32)
@@ -88,6 +86,11 @@ def of_digits(compressor, test, options, facts):
     yield Row("same numbers everywhere", same_numbers(compressor, test[:count]), "share", {"at_least": 1.0}, **facts)
     also = {"flips": 0.0}
     yield Row("flipped bytes decoded silently", silent(compressor, test[:count], also), "", {"at_most": 0}, also=also, **facts)
+
+
+def of_the_model(size: int, saved: float) -> dict[str, float]:
+    """Its bytes, and how many samples it takes to save them; nothing of that where a sample saves none."""
+    return {"model bytes": size} | ({"breaks even at": size / saved} if saved > 0 else {})
 
 
 def psnr(rmse: float, peak: float = 1.0) -> float:
@@ -225,9 +228,7 @@ def photographs(name: str, train, test, epochs: int, options, seed: int) -> Row:
         "bits a pixel": float(np.mean(rates)),
         "dB": float(np.mean(qualities)),
         "least gain": float(np.min(gains)),
-        "model bytes": compressor.model_bytes,
-        "breaks even at": compressor.model_bytes / max(1000 * float(np.mean(spare)), 1e-9),
-    }
+    } | of_the_model(compressor.model_bytes, 1000 * float(np.mean(spare)))
     return Row(
         f"compression: {name} photographs, dB above JPEG below 0.35 bits a pixel",
         float(np.mean(gains)),
