@@ -280,7 +280,7 @@ def test_a_rounded_code_costs_what_its_density_says():
     z = torch.arange(-60, 61, dtype=torch.float64)[:, None] * 0.5
     chance = torch.exp(-rounded.double()(z).cost).detach()
     above, below = (torch.sigmoid((z + half - 0.3) / 0.7) for half in (0.25, -0.25))
-    torch.testing.assert_close(chance, (above - below)[:, 0], rtol=1e-4, atol=2e-9)
+    np.testing.assert_allclose(chance, (above - below)[:, 0], rtol=1e-4, atol=2e-9)
     assert float(chance.sum()) == pytest.approx(1, abs=1e-6)
 
 
@@ -322,7 +322,7 @@ def test_lapped_begins_as_an_orthonormal_transform(channels, size):
     lapped.start(torch.full((channels,), 0.5))
     X = torch.rand(2, *size, channels)
     hidden = lapped.encode(X)[0].detach()
-    torch.testing.assert_close(lapped.decode(torch_code(hidden)), X, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(lapped.decode(torch_code(hidden)).detach(), X, atol=1e-5)
     if size == (16, 24):
         assert float(hidden.square().sum()) == pytest.approx(float((X - 0.5).square().sum()), rel=1e-4)
 
@@ -597,16 +597,16 @@ def test_nothing_is_left_behind_by_a_failure(vectors, tmp_path):
 def test_the_command_line_goes_there_and_back(tmp_path, capsys):
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for place, scene in enumerate(SCENES):
+    for place, scene in enumerate(SCENES[:6]):
         Image.fromarray(scene).save(folder / f"scene-{place}.png")
     given = ("--task", "compress", "--kind", "images", "--epochs", 1, "--set", "step=1.0")
     assert call("fit", folder, *given, "-o", tmp_path / "m") == 0
     capsys.readouterr()
     assert call("compress", tmp_path / "m", folder, "-o", tmp_path / "x.isth", "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["bytes"] == (tmp_path / "x.isth").stat().st_size and told["samples"] == len(SCENES)
+    assert told["bytes"] == (tmp_path / "x.isth").stat().st_size and told["samples"] == 6
     assert call("decompress", tmp_path / "m", tmp_path / "x.isth", "-o", tmp_path / "out") == 0
-    for place, scene in enumerate(SCENES):
+    for place, scene in enumerate(SCENES[:6]):
         with Image.open(tmp_path / "out" / f"scene-{place}.png") as picture:
             assert picture.size == scene.shape[::-1]
     for verb in itertools.permutations(("compress", "decompress"), 1):
