@@ -25,6 +25,7 @@ TABLES = (
     "generation",
     "components",
     "quantised",
+    "lossy",
     "features",
     "uses",
     "search",

@@ -18,10 +18,12 @@ from isthmus.parts import (
     FiniteScalar,
     Gaussian,
     KLSparse,
+    Lapped,
     Mixture,
     Noise,
     Plain,
     Recurrent,
+    Rounded,
     Sparsity,
     TopK,
     TotalCorrelation,
@@ -86,6 +88,8 @@ VARIANTS = {
     "map of patches": composed(
         n_components=None, architecture=Transformer(8, 1, patch=4, places="learnt"), corruption="mask_patches"
     ),
+    "rounded map": composed(n_components=None, architecture=Lapped(8, 2, hidden=8), bottleneck=Rounded()),
+    "lapped blocks": composed(architecture=Lapped(8, 2, hidden=8)),
     "autoregressive": composed(bottleneck=VectorQuantized(8, dim=2), prior=Autoregressive(8, epochs=1)),
 }  # fmt: skip
 
@@ -94,7 +98,7 @@ def data_for(model: Autoencoder) -> np.ndarray:
     """Pictures for convolution and transformers, their rows as sequences for recurrent networks, vectors for the rest."""
     if isinstance(model.architecture, Recurrent):
         return VECTORS.reshape(-1, 8, 8)
-    return PICTURES if isinstance(model.architecture, Conv | Transformer) else VECTORS
+    return PICTURES if isinstance(model.architecture, Conv | Lapped | Transformer) else VECTORS
 
 
 def condition_for(name: str):

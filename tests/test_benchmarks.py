@@ -139,3 +139,26 @@ def test_facts_go_to_the_preset_that_their_row_begins_with(tmp_path):
     page = variants.text(presets.PRESETS, {}, facts)
     assert "| 1 missed, 1 met |" in page and "| 1 reported |" in page and "| " + " | ".join(facts["topk"][0]) + " |" in page
     assert page.count("No fact measured yet.") == len(presets.PRESETS) - 2
+
+
+# --------------------------------------------------------------------------------------------- compared with codecs
+
+
+def test_bytes_and_quality_are_read_between_two_settings_of_a_codec():
+    import numpy as np
+
+    from benchmarks import lossy
+
+    y, x = np.mgrid[:64, :64]
+    picture = (127 + 60 * np.sin(x / 3) * np.cos(y / 5)).astype(np.uint8)
+    codec, settings = lossy.codecs()["JPEG"]
+    sizes = {}
+    for setting in (20, 21):
+        data, back = codec(picture, setting)
+        sizes[setting] = (len(data), lossy.picture_psnr(back, picture))
+    between = (sizes[20][1] + sizes[21][1]) / 2
+    assert sizes[20][0] <= lossy.bytes_at(codec, settings, picture, between) <= sizes[21][0]
+    curve = lossy.points(codec, picture)
+    assert lossy.at_bytes(curve, 1) == min(quality for _, quality in curve)
+    assert lossy.bytes_of(curve, lossy.at_bytes(curve, curve[9][0])) == pytest.approx(curve[9][0], rel=0.01)
+    assert lossy.of_the_model(100, 0) == {"model bytes": 100} and lossy.of_the_model(100, 5)["breaks even at"] == 20

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isthmus import Autoencoder
-from isthmus.parts import Conv, Dense, Modules, Recurrent, Transformer
+from isthmus.parts import Conv, Dense, Lapped, Modules, Recurrent, Transformer
 
 
 class Map(nn.Module):
@@ -30,6 +30,7 @@ ARCHITECTURES = {
     "pool, upsample": (Conv((6, 5), down="pool", up="upsample"), "images"),
     "pool, unpool": (Conv((6, 5), down="pool", up="unpool"), "images"),
     "wide kernel": (Conv((6,), kernel=5), "images"),
+    "lapped blocks": (Lapped(8, 2, hidden=8), "images"),
     "transformer": (Transformer(16, heads=2, patch=3), "images"),
     "mean of patches": (Transformer(16, heads=2, patch=3, queries=0), "images"),
     "lstm": (Recurrent(16, cell="lstm"), "sequences"),

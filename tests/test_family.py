@@ -47,6 +47,7 @@ from isthmus.parts import (
     Invariance,
     JumpReLU,
     KLSparse,
+    Lapped,
     Local,
     Mask,
     MaskPatches,
@@ -58,6 +59,7 @@ from isthmus.parts import (
     Random,
     Recurrent,
     ResidualQuantized,
+    Rounded,
     SaltPepper,
     Scratches,
     Sparsity,
@@ -1256,6 +1258,10 @@ OUT_OF_RANGE = {
             "channels": NO_COUNT, "kernel": [2, *NO_COUNT], "layers": NO_COUNT, "stride": NO_COUNT, "numbers": NO_COUNT,
             "activation": NO_ACTIVATION,
         },
+        Lapped: {
+            "width": NO_COUNT, "block": [1, *NO_COUNT], "layers": [2, (2,), (1, 2, 3), (1, -1), (1, 0.5)], "hidden": NO_COUNT,
+            "activation": NO_ACTIVATION,
+        },
         Modules: {"encoder": [None, 1, torch.nn.Linear], "decoder": [None, 1, torch.nn.Linear]},
     },
     "bottleneck": {
@@ -1272,6 +1278,7 @@ OUT_OF_RANGE = {
         VectorQuantized: CODEBOOK,
         ResidualQuantized: CODEBOOK | {"levels": NO_COUNT},
         FiniteScalar: {"levels": [1, (), (8, 1), *NO_WHOLE, (1000,) * 4]},
+        Rounded: {"beta": NEGATIVE, "step": NOT_POSITIVE, "mixture": NO_COUNT},
     },
     "corruption": {
         Noise: {

@@ -88,7 +88,7 @@ class RateDistortion(Objective):
 
         objective = E[ slope * loss + rate ],   rate: nats that the code costs against the prior
 
-    A large slope buys detail with rate. Needs a bottleneck whose code has a cost in nats, such as Gaussian.
+    A large slope buys detail with rate. Needs a bottleneck whose code has a cost in nats: Gaussian or Rounded.
 
     Parameters
     ----------
@@ -105,12 +105,13 @@ class RateDistortion(Objective):
         self.slope = slope
 
     def check(self, network):
-        if not getattr(network.bottleneck, "posterior", False):
-            raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian(), not {network.bottleneck!r}.")
-        if network.bottleneck.beta != 1:
+        bottleneck = network.bottleneck
+        if not (getattr(bottleneck, "posterior", False) or getattr(bottleneck, "charged", False)):
+            raise ValueError(f"RateDistortion needs a code with a rate: bottleneck=Gaussian() or Rounded(), not {bottleneck!r}.")
+        if bottleneck.beta != 1:
             raise ValueError(
-                f"RateDistortion sets the price of the rate by its slope alone, which needs bottleneck=Gaussian(beta=1), not "
-                f"{network.bottleneck!r}. Use Gaussian() and another slope: the smaller it is, the dearer the rate."
+                f"RateDistortion sets the price of the rate by its slope alone, which needs beta=1, not {bottleneck!r}. Use "
+                f"{type(bottleneck).__name__}() and another slope: the smaller it is, the dearer the rate."
             )
 
     def forward(self, step: Step) -> dict:

@@ -7,7 +7,7 @@ import functools
 
 from .autoencoder import Autoencoder
 from .network import several
-from .objective import ImportanceWeighted
+from .objective import ImportanceWeighted, RateDistortion
 from .parts import (
     L1,
     MMD,
@@ -27,6 +27,7 @@ from .parts import (
     Noise,
     Recurrent,
     ResidualQuantized,
+    Rounded,
     TopK,
     TotalCorrelation,
     Transformer,
@@ -443,6 +444,27 @@ def fsq(n_components=12, *, levels=(8, 6, 5), **kwargs):
     (100, 6)
     """
     return Autoencoder(n_components, bottleneck=FiniteScalar(levels), **({"corruption": None} | kwargs))
+
+
+# ---------------------------------------------------------------------------------------------- compression
+
+
+@_about("bottleneck", "objective")
+def compression(n_components="auto", *, rate=0.05, **kwargs):
+    """Codes that are rounded, and cost the bits they take in a file (Ballé et al. 2017; Ballé et al. 2018, factorised density).
+
+    minimises  E[ |x - decode(z)|^2 / 2 rate - log P(z) ],   z = step * round(encode(x) / step);  P and the steps are learnt
+
+    `rate` says what a nat in the file is worth, as half a squared error of the scaled sample: the larger, the fewer bytes. None
+    as n_components keeps a map, which for pictures may be as large as each of them.
+
+    >>> compression(8, max_epochs=1).fit(X).reconstruct(X).shape
+    (100, 64)
+    """
+    if not rate > 0:
+        raise ValueError(f"rate={rate!r}: a number above zero is expected.")
+    parts = {"bottleneck": Rounded(), "objective": RateDistortion(1 / rate)}
+    return Autoencoder(n_components, **parts, **({"loss": "squared", "corruption": None} | kwargs))
 
 
 def __getattr__(name: str):

@@ -29,6 +29,12 @@ from .map import Map
 APPLICATIONS: dict[str, type[Application]] = {"map": Map}
 
 __all__ = ["APPLICATIONS", "Application", "Map", "load_application"]
+from .compress import Compressor
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {"compress": Compressor}
+
+__all__ = ["APPLICATIONS", "Application", "Compressor", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

@@ -25,6 +25,10 @@ from . import fitting, generation, map, models  # each file adds its commands to
 from .common import app, note
 
 __all__ = ["app", "fitting", "generation", "main", "map", "models"]
+from . import compress, fitting, generation, models  # each file adds its commands to the app
+from .common import app, note
+
+__all__ = ["app", "compress", "fitting", "generation", "main", "models"]
 
 
 def main(arguments: list[str] | None = None) -> int:

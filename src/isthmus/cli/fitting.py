@@ -23,6 +23,7 @@ TASKS: tuple[str, ...] = ("detect",)  # the names in `apps.APPLICATIONS`, which 
 TASKS: tuple[str, ...] = ("search",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 TASKS: tuple[str, ...] = ("cluster",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 TASKS: tuple[str, ...] = ("map",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
+TASKS: tuple[str, ...] = ("compress",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 NAME_WIDTH = 24  # of the column of presets
 
 

@@ -29,6 +29,7 @@ from .corruptions import (
 )  # fmt: skip
 from .dense import Dense
 from .gaussian import Gaussian
+from .lapped import Lapped
 from .local import Local
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
@@ -38,6 +39,7 @@ from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
 from .recurrent import Recurrent
+from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
@@ -54,5 +56,8 @@ __all__ = [
     "Columns", "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian",
     "Gray", "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
     "Normal", "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step",
+    "Holes", "JumpReLU", "KLSparse", "Lapped", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
+    "Normal",
+    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SaltPepper", "Sparsity", "Squared", "Step",
     "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

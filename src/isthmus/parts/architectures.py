@@ -24,12 +24,14 @@ from torch import Tensor, nn
 from .base import Code, Part
 from .convolution import Conv
 from .dense import Dense
+from .lapped import Lapped
 from .local import Local
 from .recurrent import Recurrent
 from .transformer import Transformer
 
 ARCHITECTURES: dict[str, type[Part]] = {
     "dense": Dense, "conv": Conv, "recurrent": Recurrent, "transformer": Transformer, "local": Local,
+    "lapped": Lapped,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ A bottleneck offers
     health() -> {name: number}                         what its codes were like since it was last asked, after every epoch
     cure                                               what to set where they hardly say anything, a sentence without its stop
     posterior = True, draw(code, random), log_posterior(code, z), beta     if a sample is a density over codes
+    charged = True, beta                               if its cost is the rate, in nats, that a code takes in a file
     from_index(index) -> z, entries, index_shape                           if codes are entries of a codebook
 """
 
@@ -23,6 +24,7 @@ from .gaussian import Gaussian
 from .layers import ACTIVATIONS, activation_of, bias_of, dropped, linear_from
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .ranges import number, one_of
+from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 
 
@@ -77,5 +79,5 @@ class Plain(Part):
 BOTTLENECKS: dict[str, type[Part]] = {
     "plain": Plain, "l1": L1, "kl_sparse": KLSparse, "topk": TopK, "batch_topk": BatchTopK, "jumprelu": JumpReLU,
     "gaussian": Gaussian, "vector_quantized": VectorQuantized, "residual_quantized": ResidualQuantized,
-    "finite_scalar": FiniteScalar,
+    "finite_scalar": FiniteScalar, "rounded": Rounded,
 }  # fmt: skip

@@ -86,6 +86,15 @@ def pair(span: str) -> Range:
     )
 
 
+def pair_of_wholes(span: str) -> Range:
+    """Two whole numbers in the span."""
+    several = wholes(span, "")
+    return Range(
+        lambda value: isinstance(value, list | tuple) and len(value) == 2 and several.holds(value),
+        f": two whole numbers in {span} are expected.",
+    )
+
+
 def one_of(*names) -> Range:
     """One of these names; None may be among them."""
     *first, last = map(repr, names)
