@@ -475,7 +475,7 @@ class _Pixels:
         wide = wide.reshape(samples, -1)
         for channel, before in enumerate(self.from_maps(maps)):
             seen = wide[:, self.corner[:, None] * self.channels + self.known[channel]]
-            before = before.reshape(-1, before.shape[-1]) + self.of_levels[channel](seen.reshape(-1, seen.shape[-1]))
+            before = before.reshape(-1, before.shape[-1]) + self.of_levels[channel](seen.reshape(seen.shape[0] * seen.shape[1], -1 if seen.size else 0))
             answers = self.answered(channel, before, maps[:, :, channel].ravel())
             start, count = self.network.chances.slots_of(answers, levels[:, :, channel].ravel())
             starts[:, :, channel], counts[:, :, channel] = start.reshape(samples, -1), count.reshape(samples, -1)
