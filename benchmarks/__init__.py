@@ -23,6 +23,7 @@ TABLES = (
     "generation",
     "components",
     "quantised",
+    "lossless",
     "features",
     "imputation",
     "streams",

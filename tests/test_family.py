@@ -52,6 +52,7 @@ from isthmus.parts import (
     Modules,
     Noise,
     Normal,
+    Pixels,
     Plain,
     Random,
     Recurrent,
@@ -1276,6 +1277,10 @@ OUT_OF_RANGE = {
         Absolute: {"scale": NOT_POSITIVE},
         Bernoulli: {},
         SSIM: {"window": [1, 4, *NO_COUNT]},
+        Pixels: {
+            "levels": [1, 257, *NO_COUNT], "reach": [8, -1, *NO_WHOLE], "maps": [-1, *NO_WHOLE], "hidden": NO_COUNT,
+            "components": NO_COUNT,
+        },
         Custom: {"function": [None, 1, "squared"]},
     },
     "penalties": {

@@ -103,7 +103,7 @@ class Stack:
     def to_bytes(self) -> bytes:
         """Lanes, then words: the high half of a lane in as many bytes as it takes, whose number needs two bits."""
         high, low = (self.heads >> _WORD).astype(np.uint32), (self.heads & _LOW_WORD).astype("<u4")
-        extra = sum((high >> np.uint32(8 * k) > 0).astype(np.uint8) for k in (1, 2, 3)) if len(high) else high.astype(np.uint8)
+        extra = (high[:, None] >> np.array([8, 16, 24], np.uint32) > 0).sum(1).astype(np.uint8)
         told = np.packbits(np.unpackbits(extra[:, None], axis=1)[:, 6:].ravel())
         kept = np.arange(4) <= extra[:, None]
         halves = high.astype("<u4")[:, None].view(np.uint8)[kept]

@@ -71,7 +71,9 @@ def check_model(model) -> None:
     if not isinstance(loss, Pixels | Bernoulli):
         raise ValueError(f"The likelihood must be one of whole levels, loss=Pixels(levels), not {loss!r}. {cure}")
     if model.condition_ is not None or model.target_schema_ is not model.schema_ or network.inlet.missing:
-        raise ValueError("The model was fitted with a condition, a target or gaps, but a file holds the samples alone. Fit without.")
+        raise ValueError(
+            "The model was fitted with a condition, a target or gaps, but a file holds the samples alone. Fit without."
+        )
     if model.schema_.kind not in ("images", "vectors") or None in model.schema_.shape:
         raise ValueError(f"Pictures of one size or vectors are expected, but the model is of {model.schema_.kind}. {cure}")
 
@@ -88,7 +90,7 @@ def _frozen(model, samples: np.ndarray, bits: int) -> tuple[dict[str, np.ndarray
     pixels = isinstance(loss, Pixels)
     shape, levels = tuple(model.schema_.shape), levels_of(model)
     space = shape if len(shape) == 3 else (1, math.prod(shape), 1)
-    told = {
+    told: dict[str, Any] = {
         "shape": list(shape), "space": list(space), "levels": levels, "maps": loss.maps if pixels else 0,
         "reach": int(loss.first.padding[0]) if pixels else 0, "components": loss.components if levels > 2 else 1,
         "pixels": pixels, "layers": {}, "fractions": {},
@@ -150,16 +152,27 @@ def _freeze_pixels(loss, output, values, bits, tensors, told) -> None:
         name = f"pixels.{channel}"
         tensors |= _affine(f"{name}.maps", of_maps, loss.first.bias[rows], fractions["maps"], fractions["first"], bits)
         tensors |= _affine(f"{name}.levels", of_levels[:, known], None, _SOURCE, fractions["first"], bits, loss.levels - 1)
-        tensors |= _affine(f"{name}.second", loss.second.weight[rows, :, 0, 0], loss.second.bias[rows], fractions["first"], fractions["second"], bits)
+        tensors |= _affine(
+            f"{name}.second",
+            loss.second.weight[rows, :, 0, 0],
+            loss.second.bias[rows],
+            fractions["first"],
+            fractions["second"],
+            bits,
+        )
         rows = slice(channel * answers, (channel + 1) * answers)
-        tensors |= _affine(f"{name}.head", loss.head.weight[rows, :, 0, 0], loss.head.bias[rows], fractions["second"], wanted, bits)
+        tensors |= _affine(
+            f"{name}.head", loss.head.weight[rows, :, 0, 0], loss.head.bias[rows], fractions["second"], wanted, bits
+        )
 
 
 def _affine(name, weight, bias, fraction, wanted, bits, unit=1) -> dict[str, np.ndarray]:
     """A linear map of values with `fraction` to values with the fraction `wanted`; what enters is counted in 1 / `unit`."""
     weight = weight.double().numpy() / unit
     largest = np.abs(weight).max(1, initial=0.0)
-    own = np.where(largest > 0, bits - 1 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))), 0).astype(np.int64).clip(-20, 40)
+    own = (
+        np.where(largest > 0, bits - 1 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))), 0).astype(np.int64).clip(-20, 40)
+    )
     top = 2 ** (bits - 1) - 1
     whole = np.rint(weight * 2.0 ** own[:, None]).clip(-top, top)
     shift = fraction + own - wanted
@@ -475,7 +488,9 @@ class _Pixels:
         wide = wide.reshape(samples, -1)
         for channel, before in enumerate(self.from_maps(maps)):
             seen = wide[:, self.corner[:, None] * self.channels + self.known[channel]]
-            before = before.reshape(-1, before.shape[-1]) + self.of_levels[channel](seen.reshape(seen.shape[0] * seen.shape[1], -1 if seen.size else 0))
+            before = before.reshape(-1, before.shape[-1]) + self.of_levels[channel](
+                seen.reshape(seen.shape[0] * seen.shape[1], -1 if seen.size else 0)
+            )
             answers = self.answered(channel, before, maps[:, :, channel].ravel())
             start, count = self.network.chances.slots_of(answers, levels[:, :, channel].ravel())
             starts[:, :, channel], counts[:, :, channel] = start.reshape(samples, -1), count.reshape(samples, -1)

@@ -15,7 +15,10 @@ al. 2020, "HiLLoC" (many lanes at once).
 import bz2
 import io
 import lzma
+import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -135,7 +138,9 @@ class LosslessCompressor(Application):
         ends[1] = self.levels_ - 1
         seen = self.model_.schema_.read(self._values(ends)).block(0, 2).values
         if not np.allclose(seen.flatten(1).numpy(), ends / (self.levels_ - 1)):
-            raise ValueError("The model scales its samples otherwise than from 0 to 1. Fit it with scale='none', or 8-bit pictures.")
+            raise ValueError(
+                "The model scales its samples otherwise than from 0 to 1. Fit it with scale='none', or 8-bit pictures."
+            )
 
     def _take(self, network: IntegerNetwork) -> None:
         self.network_ = network
@@ -153,60 +158,66 @@ class LosslessCompressor(Application):
 
     # ------------------------------------------------------------------------------------------------ bytes
 
-    def compress(self, X) -> bytes:
-        """The bytes of an .isth file that holds `X`."""
+    def compress(self, X, names: list[str] | None = None) -> bytes:
+        """`X` as the bytes of an .isth file.
+
+        Parameters
+        ----------
+        X : samples like those of fit
+        names : list of str, default None; of the samples, kept in the header
+        """
         file = io.BytesIO()
-        self._write(file, checked(X))
+        self._write(file, X, names)
         return file.getvalue()
 
-    def decompress(self, content: bytes) -> np.ndarray:
-        """The samples that the bytes of a file hold, in the form and dtype that they came in."""
-        return self._read(io.BytesIO(content))
-
-    def compress_to(self, path, X, overwrite: bool = False) -> None:
-        """Writes the file `path`, whole or not at all."""
-        X, path = checked(X), Path(path).expanduser()
-        check_is_fitted(self, "network_")
+    def compress_to(self, path, X, names: list[str] | None = None, overwrite: bool = False) -> None:
+        """Writes the file `path`, chunk by chunk; it is there as a whole or not at all. Otherwise as `compress`."""
+        path = Path(path).expanduser()
         refuse_existing(path, overwrite)
         with file_aside(path) as file:
-            self._write(file, X)
+            self._write(file, X, names)
 
-    def decompress_from(self, path) -> np.ndarray:
-        """The samples in the file `path`."""
-        with open(Path(path).expanduser(), "rb") as file:
-            return self._read(file)
+    def decompress(self, source) -> np.ndarray:
+        """The samples of a file (a path, an open file or its bytes), in the shape and the dtype that they came in.
 
-    def _write(self, file: BinaryIO, X: np.ndarray) -> None:
+        Nothing is given back of a file that is damaged, cut off, or of another model.
+        """
         check_is_fitted(self, "network_")
+        with opened_file(source) as file:
+            header, chunks = isth.read(file, self.fingerprint_)
+            if header.get("method") != METHOD:
+                raise ValueError(
+                    f"This file was written by the method {header.get('method')!r}; a LosslessCompressor reads {METHOD!r}."
+                )
+            levels = np.concatenate([unwritten(self.network_, chunk, place) for place, chunk in enumerate(chunks)])
+        if len(levels) != header["samples"]:
+            raise isth.DamagedFile(
+                f"This file holds {len(levels)} samples, and its header speaks of {header['samples']}. Get it again."
+            )
+        return levels.reshape(len(levels), *header["shape"]).astype(np.dtype(header["dtype"]))
+
+    def _write(self, file: BinaryIO, X, names) -> None:
+        check_is_fitted(self, "network_")
+        X = checked(X)
         levels = self._levels(X)
         header = {
-            "fingerprint": self.fingerprint_, "method": METHOD, "samples": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype),
+            "fingerprint": self.fingerprint_, "method": METHOD, "samples": len(X), "shape": list(X.shape[1:]),
+            "dtype": str(X.dtype),
         }  # fmt: skip
-        most = max(1, min(_SAMPLES_A_CHUNK, _BYTES_A_CHUNK // max(1, levels[0].size)))
+        if names is not None:
+            if len(names) != len(X):
+                raise ValueError(f"There are {len(names)} names for {len(X)} samples: one for each is expected.")
+            header["names"] = list(map(str, names))
+        most = max(1, min(_SAMPLES_A_CHUNK, _BYTES_A_CHUNK // levels[0].size))
         isth.write(file, header, (written(self.network_, levels[i : i + most]) for i in range(0, len(levels), most)))
-
-    def _read(self, file: BinaryIO) -> np.ndarray:
-        check_is_fitted(self, "network_")
-        header, chunks = isth.read(file, self.fingerprint_)
-        if header.get("method") != METHOD:
-            raise ValueError(
-                f"This file was written by the method {header.get('method')!r}, and is read by the compressor that wrote it. This "
-                f"one reads {METHOD!r}."
-            )
-        pieces = [unwritten(self.network_, chunk, place) for place, chunk in enumerate(chunks)]
-        levels = np.concatenate(pieces) if pieces else np.empty((0, 1, 1), np.int64)
-        shape, dtype = (header["samples"], *header["shape"]), header["dtype"]
-        if len(levels) != shape[0] or levels[:1].size != np.prod(shape[1:]) * min(1, shape[0]):
-            raise isth.DamagedFile(f"This file is damaged: it promises {shape[0]} samples and holds {len(levels)}. Get it again.")
-        return levels.reshape(shape).astype(np.dtype(dtype))
 
     def _levels(self, X: np.ndarray) -> np.ndarray:
         """(n, pixels, channels), int64; refuses samples of another shape and levels beyond those that are known."""
         shape = X.shape[1:]
         if shape != self.sample_shape_ and (*shape, 1) != self.sample_shape_ and shape != (*self.sample_shape_, 1):
             raise ValueError(
-                f"X has samples of shape {shape}, but this compressor was fitted to {self.sample_shape_}. Crop or resize them, or "
-                "fit another."
+                f"X has samples of shape {shape}, but this compressor was fitted to {self.sample_shape_}. Crop or resize them, "
+                "or fit another."
             )
         top = X.max()
         if top >= self.levels_:
@@ -232,23 +243,40 @@ class LosslessCompressor(Application):
         blocks = [levels[i : i + _MOST_LANES] for i in range(0, len(levels), _MOST_LANES)]
         return np.concatenate([bits_of(self.network_, block, random) for block in blocks])
 
-    def sizes(self, X) -> dict:
-        """Bytes of `X` as a file of this compressor, and as bz2, xz and deflate leave them (two levels: eight to a byte).
+    @property
+    def model_bytes(self) -> int:
+        """Bytes of the integer networks, which both sides must have."""
+        check_is_fitted(self, "network_")
+        return self.network_.size
 
-        "model" are the bytes of the integer networks, which whoever reads the file must have; from "break_even" samples on, model
-        and file together are smaller than the best of the others (None: never).
+    def report(self, X) -> dict:
+        """What compressing `X` comes to, and what bz2, xz and deflate make of it (of two levels: packed, eight to a byte).
+
+        Returns
+        -------
+        dict with bytes (of the file: all that is needed but the model), samples, bytes_per_sample, bits_per_number, raw_bytes (of
+        the data in memory), model_bytes, bz2, xz, deflate, and break_even: the number of samples from which on file and model
+        together are smaller than the best of the three (None: never).
         """
         X = checked(X)
         levels = self._levels(X)
         raw = packed(levels, self.levels_)
-        others = {"bz2": len(bz2.compress(raw, 9)), "xz": len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME))}
-        others |= {"deflate": len(zlib.compress(raw, 9))}
-        file = len(self.compress(X))
-        gain = (min(others.values()) - file) / len(X)
-        return {
-            "samples": len(X), "file": file, "bits_per_dimension": 8 * file / levels.size, **others,
-            "model": self.network_.size, "break_even": int(np.ceil(self.network_.size / gain)) if gain > 0 else None,
+        size = len(self.compress(X))
+        others = {
+            "bz2": len(bz2.compress(raw, 9)), "xz": len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)),
+            "deflate": len(zlib.compress(raw, 9)),
         }  # fmt: skip
+        gain = (min(others.values()) - size) / len(X)
+        return {
+            "samples": len(X),
+            "bytes": size,
+            "bytes_per_sample": size / len(X),
+            "bits_per_number": 8 * size / levels.size,
+            "raw_bytes": X.nbytes,
+            "model_bytes": self.model_bytes,
+            **others,
+            "break_even": math.ceil(self.model_bytes / gain) if gain > 0 else None,
+        }
 
 
 # ----------------------------------------------------------------------------------------------------- chunks
@@ -378,3 +406,15 @@ def unpacked(network: IntegerNetwork, message: bytes, count: int) -> np.ndarray:
             raise ValueError(f"it holds {len(values)} bytes of {-(-size // 8)}")
         values = np.unpackbits(values, count=size)
     return values.reshape(count, network.height * network.width, network.channels).astype(np.int64)
+
+
+@contextmanager
+def opened_file(source) -> Iterator[BinaryIO]:
+    """A path, bytes or an open file, open for reading bytes."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source)
+    elif isinstance(source, str | Path):
+        with open(Path(source).expanduser(), "rb") as file:
+            yield file
+    else:
+        yield source

@@ -43,6 +43,6 @@ __all__ = [
     "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
     "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
     "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step", "Swap",
-    "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step",
+    "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

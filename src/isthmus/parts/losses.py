@@ -467,7 +467,7 @@ class Pixels(Loss):
         return (*shape[:-1], shape[-1] * (channels + self.maps)) if not picture else (*shape[:2], channels + self.maps)
 
     def _seen(self, channels: int, reach: int) -> Tensor:
-        """(outputs, inputs, rows, columns) of the first layer: ones where a weight reads the maps, or a level that came before."""
+        """(outputs, inputs, rows, columns) of the first layer: ones where a weight reads the maps, or a level before."""
         seen = torch.ones(channels, self.hidden, 2 * channels + self.maps, 2 * reach + 1, 2 * reach + 1)
         levels = seen[:, :, channels + self.maps :]
         levels[..., reach + 1 :, :] = 0
