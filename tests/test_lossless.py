@@ -256,7 +256,7 @@ print(compressor.compress(X).hex())
 
 
 def test_another_process_with_two_threads_reads_and_writes_the_same(compressors, tmp_path):
-    compressor, X = compressors["grey"], GREY[:24]
+    compressor, X = compressors["grey"], GREY[:12]
     compressor.save(tmp_path / "model")
     compressor.compress_to(tmp_path / "x.isth", X)
     np.save(tmp_path / "x.npy", X)
@@ -470,7 +470,7 @@ def test_levels_without_neighbours_are_bernoulli():
     output = output_of(loss, X)
     for parameter in loss.parameters():
         torch.nn.init.zeros_(parameter)
-    torch.testing.assert_close(loss(output, Data(X)), Bernoulli()(output, Data(X)))
+    np.testing.assert_allclose(loss(output, Data(X)).detach(), Bernoulli()(output, Data(X)), rtol=1e-5)
 
 
 @pytest.mark.law_of("variational")

@@ -236,6 +236,7 @@ class LosslessCompressor(Application):
 
         What is beyond it in a file is the header, the bits that the first sample is drawn by, and about a byte a lane.
 
+        >>> compressor = LosslessCompressor(model={"max_epochs": 2}, random_state=0).fit(images)
         >>> compressor.expected_bits(images).shape
         (100,)
         """

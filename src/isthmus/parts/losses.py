@@ -498,8 +498,8 @@ class Pixels(Loss):
         height, width, channels = self.space
         maps = output.reshape(-1, height, width, channels + self.maps)
         seen = torch.cat([maps, self._laid_out(values)], -1).permute(0, 3, 1, 2)
-        hidden = F.conv2d(seen, self.first.weight * self.mask, self.first.bias, padding=self.first.padding).relu()
-        answers = self.head(self.second(hidden).relu()).permute(0, 2, 3, 1).unflatten(-1, (channels, self.answers))
+        hidden = F.conv2d(seen, self.first.weight * self.mask, self.first.bias, padding=self.first.padding).relu_()
+        answers = self.head(self.second(hidden).relu_()).permute(0, 2, 3, 1).unflatten(-1, (channels, self.answers))
         place = 0 if self.levels == 2 else self.components
         end = 1 if self.levels == 2 else 2 * self.components
         lifted = answers[..., place:end] + maps[..., :channels, None]  # logits, or means, about the first map
