@@ -274,7 +274,7 @@ class IntegerNetwork:
     def decode(self, code: np.ndarray) -> np.ndarray:
         """What the decoder says of every pixel, (samples, pixels, channels + maps)."""
         values = (2 * code + 1 - CODES) << (_CODE - _FINE - 1)  # the middle of a code's interval
-        maps = self.head(through(self.decoder, values))
+        maps = self.head(through(self.decoder, values)).clip(-(2**20), 2**20)
         return maps.reshape(len(code), self.height * self.width, -1)
 
     # ------------------------------------------------------------------------------------------------- codes

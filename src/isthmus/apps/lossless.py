@@ -37,7 +37,7 @@ from .integer import IntegerNetwork, check_model, freeze, levels_of
 METHOD = "bits_back"
 _MOST_LANES = 256
 _SAMPLES_A_LANE = 64  # at least: a lane costs about a byte
-_SAMPLES_A_CHUNK, _BYTES_A_CHUNK = 2**16, 2**24
+_SAMPLES_A_CHUNK, _BYTES_A_CHUNK = 2**16, 2**23
 _STORED, _DEFLATED, _CODED = range(3)  # how a chunk is written: whatever is shortest
 
 
