@@ -10,7 +10,7 @@ all that follows in a compressed file. Here a value is a whole number q that sta
 All are frozen by `freeze` after training. Products run in float64, which holds whole numbers below 2^53 exactly: sums are the
 same in whatever order they are added, by any library and any number of threads.
 
-Source: Balle et al. 2019, "Integer networks for data compression with latent-variable models".
+Source: Ballé et al. 2019, "Integer networks for data compression with latent-variable models".
 """
 
 import copy
@@ -52,8 +52,11 @@ def freeze(model, levels: np.ndarray, bits: int = 8) -> "IntegerNetwork":
     bits : 8 or 16, default 8; of a weight
     """
     check_model(model)
+    freezer = _Freezer(levels_of(model), bits)
     with torch.no_grad():
-        return IntegerNetwork(*_frozen(model, levels[:: max(1, len(levels) // _SAMPLES)][:_SAMPLES], bits))
+        network = copy.deepcopy(model.network_).cpu().double().eval()  # the model's own stays as it is
+        freezer.network(network, levels[:: max(1, len(levels) // _SAMPLES)][:_SAMPLES])
+    return IntegerNetwork(freezer.tensors, freezer.told)
 
 
 def check_model(model) -> None:
@@ -83,108 +86,91 @@ def levels_of(model) -> int:
     return getattr(model.network_.loss, "levels", 2)
 
 
-def _frozen(model, samples: np.ndarray, bits: int) -> tuple[dict[str, np.ndarray], dict]:
-    """Tensors and settings, layer by layer in the order the data flows, each fitted to what reaches it."""
-    network = copy.deepcopy(model.network_).cpu().double().eval()  # the model's own stays as it is
-    loss: Any = network.loss
-    pixels = isinstance(loss, Pixels)
-    shape, levels = tuple(model.schema_.shape), levels_of(model)
-    space = shape if len(shape) == 3 else (1, math.prod(shape), 1)
-    told: dict[str, Any] = {
-        "shape": list(shape), "space": list(space), "levels": levels, "maps": loss.maps if pixels else 0,
-        "reach": int(loss.first.padding[0]) if pixels else 0, "components": loss.components if levels > 2 else 1,
-        "pixels": pixels, "layers": {}, "fractions": {},
-    }  # fmt: skip
-    tensors: dict[str, np.ndarray] = _tables(levels)
-    values = torch.from_numpy(samples.reshape(len(samples), -1) / (levels - 1))
+class _Freezer:
+    """Fills `tensors` and `told` layer by layer, in the order the data flows, each fitted to what reaches it."""
 
-    top = levels - 1
-    hidden, fraction = _freeze_layers("encoder", network.architecture.encoder, values, _SOURCE, bits, tensors, told, top)
-    one = top if not told["layers"]["encoder"] else 1
-    for name, module, wanted in (("mean", network.bottleneck.mean, _MEAN), ("logvar", network.bottleneck.logvar, _LOGVAR)):
-        tensors |= _affine(name, *_linear(module), fraction, wanted, bits, one)
-    mean, logvar = network.bottleneck.mean(hidden), network.bottleneck.logvar(hidden).clamp(_LEAST_LOGVAR, _MOST_LOGVAR)
-    noise = torch.from_numpy(np.random.default_rng(0).normal(size=tuple(mean.shape)))
-    code = mean + (0.5 * logvar).exp() * noise
+    def __init__(self, levels: int, bits: int):
+        self.levels, self.bits = levels, bits
+        self.tensors = _tables(levels)
+        self.told: dict[str, Any] = {"levels": levels, "layers": {}, "fractions": {}}
 
-    hidden, fraction = _freeze_layers("decoder", network.architecture.decoder, code, _CODE, bits, tensors, told)
-    weight, bias = _linear(network.architecture.head)
-    output = network.architecture.head(hidden).view(len(code), *network.architecture.output_shape)
-    told["fractions"]["maps"] = _LOGIT if not pixels else _fraction(output)
-    tensors |= _affine("head", weight, bias, fraction, told["fractions"]["maps"], bits)
-    if pixels:
-        _freeze_pixels(loss, output, values, bits, tensors, told)
-    return tensors, told
+    def network(self, network, samples: np.ndarray) -> None:
+        loss, top = network.loss, self.levels - 1
+        pixels, shape = isinstance(loss, Pixels), tuple(network.schema.shape)
+        self.told |= {"space": list(shape if len(shape) == 3 else (1, math.prod(shape), 1)), "pixels": pixels}
+        self.told |= {"reach": 0, "maps": 0, "components": getattr(loss, "components", 1)}
 
+        values = torch.from_numpy(samples.reshape(len(samples), -1) / top)
+        hidden, fraction = self.layers("encoder", network.architecture.encoder, values, _SOURCE, top)
+        one = 1 if self.told["layers"]["encoder"] else top
+        for name, wanted in (("mean", _MEAN), ("logvar", _LOGVAR)):
+            self.affine(name, *_linear(getattr(network.bottleneck, name)), fraction, wanted, one)
+        code = _drawn(network.bottleneck, hidden)
 
-def _freeze_layers(name, layers, values, fraction, bits, tensors, told, unit=1):
-    """Hidden layers, each with a table of its activation; returns the last activation as floats, and its fraction."""
-    told["layers"][name] = len(layers) // 2
-    for place in range(len(layers) // 2):
-        linear, activation = layers[2 * place], layers[2 * place + 1]
-        before = linear(values)
-        values = activation(before)
-        coarse, fine = _ENTRIES - 1 - _bits_of(before), _fraction(values)
-        tensors |= _affine(f"{name}.{place}", *_linear(linear), fraction, coarse, bits, unit if place == 0 else 1)
-        entries = torch.arange(-(2 ** (_ENTRIES - 1)), 2 ** (_ENTRIES - 1), dtype=torch.float64) / 2.0**coarse
-        tensors[f"{name}.{place}.table"] = _rounded(activation(entries), fine).clip(-(2**15), 2**15 - 1).astype(np.int16)
-        fraction = fine
-    return values, fraction
+        hidden, fraction = self.layers("decoder", network.architecture.decoder, code, _CODE)
+        output = network.architecture.head(hidden)
+        self.told["fractions"]["maps"] = _fraction(output) if pixels else _LOGIT
+        self.affine("head", *_linear(network.architecture.head), fraction, self.told["fractions"]["maps"])
+        if pixels:
+            self.pixels(loss, output, values)
 
+    def layers(self, name: str, layers, values: torch.Tensor, fraction: int, unit: int = 1) -> tuple[torch.Tensor, int]:
+        """Hidden layers, each with a table of its activation; returns the last activation as floats, and its fraction."""
+        self.told["layers"][name] = len(layers) // 2
+        for place in range(len(layers) // 2):
+            linear, activation = layers[2 * place], layers[2 * place + 1]
+            before = linear(values)
+            values = activation(before)
+            coarse, fine = _ENTRIES - 1 - _bits_of(before), _fraction(values)
+            self.affine(f"{name}.{place}", *_linear(linear), fraction, coarse, 1 if place else unit)
+            entries = torch.arange(-(2 ** (_ENTRIES - 1)), 2 ** (_ENTRIES - 1), dtype=torch.float64) / 2.0**coarse
+            table = _rounded(activation(entries), fine).clip(-(2**15), 2**15 - 1)
+            self.tensors[f"{name}.{place}.table"] = table.astype(np.int16)
+            fraction = fine
+        return values, fraction
 
-def _freeze_pixels(loss, output, values, bits, tensors, told) -> None:
-    """The small network of `Pixels`, channel by channel."""
-    height, width, channels = loss.space
-    maps = output.reshape(-1, height, width, channels + loss.maps)
-    seen = torch.cat([maps, values.reshape(-1, *loss.space)], -1).permute(0, 3, 1, 2)[:128]
-    weight = loss.first.weight * loss.mask
-    first = nn.functional.conv2d(seen, weight, loss.first.bias, padding=loss.first.padding)
-    second = loss.second(first.relu())
-    fractions = told["fractions"]
-    fractions["first"], fractions["second"] = _fraction(first), _fraction(second)
-    answers, hidden = loss.answers, loss.hidden
-    wanted = np.full(answers, _LOGIT) if loss.levels == 2 else np.repeat([_SCORE, _LEVEL, _WIDTH], loss.components)
-    for channel in range(channels):
-        rows = slice(channel * hidden, (channel + 1) * hidden)
-        of_maps = weight[rows, : channels + loss.maps].permute(0, 2, 3, 1).flatten(1)
-        of_levels = weight[rows, channels + loss.maps :].permute(0, 2, 3, 1).flatten(1)
-        known = loss.mask[rows, channels + loss.maps :].permute(0, 2, 3, 1).flatten(1)[0] > 0
-        name = f"pixels.{channel}"
-        tensors |= _affine(f"{name}.maps", of_maps, loss.first.bias[rows], fractions["maps"], fractions["first"], bits)
-        tensors |= _affine(f"{name}.levels", of_levels[:, known], None, _SOURCE, fractions["first"], bits, loss.levels - 1)
-        tensors |= _affine(
-            f"{name}.second",
-            loss.second.weight[rows, :, 0, 0],
-            loss.second.bias[rows],
-            fractions["first"],
-            fractions["second"],
-            bits,
-        )
-        rows = slice(channel * answers, (channel + 1) * answers)
-        tensors |= _affine(
-            f"{name}.head", loss.head.weight[rows, :, 0, 0], loss.head.bias[rows], fractions["second"], wanted, bits
-        )
+    def pixels(self, loss: Any, output: torch.Tensor, values: torch.Tensor) -> None:
+        """The small network of `Pixels`, channel by channel; what it reads of the maps and of the levels apart."""
+        height, width, channels = loss.space
+        maps = channels + loss.maps
+        weight = loss.first.weight * loss.mask
+        seen = torch.cat([output.view(-1, height, width, maps), values.view(-1, *loss.space)], -1).permute(0, 3, 1, 2)[:128]
+        first = nn.functional.conv2d(seen, weight, loss.first.bias, padding=loss.first.padding)
+        second = loss.second(first.relu())
+        of_first, of_second = _fraction(first), _fraction(second)
+        self.told |= {"maps": loss.maps, "reach": int(loss.first.padding[0])}
+        wanted = np.full(1, _LOGIT) if self.levels == 2 else np.repeat([_SCORE, _LEVEL, _WIDTH], loss.components)
+        weight, read = (each.permute(0, 2, 3, 1) for each in (weight, loss.mask))  # (outputs, rows, columns, inputs)
+        for channel in range(channels):
+            rows = slice(channel * loss.hidden, (channel + 1) * loss.hidden)
+            answers = slice(channel * loss.answers, (channel + 1) * loss.answers)
+            known = read[rows, ..., maps:].flatten(1)[0] > 0
+            of_maps, of_levels = weight[rows, ..., :maps].flatten(1), weight[rows, ..., maps:].flatten(1)[:, known]
+            name = f"pixels.{channel}"
+            self.affine(f"{name}.maps", of_maps, loss.first.bias[rows], self.told["fractions"]["maps"], of_first)
+            self.affine(f"{name}.levels", of_levels, None, _SOURCE, of_first, self.levels - 1)
+            self.affine(f"{name}.second", loss.second.weight[rows, :, 0, 0], loss.second.bias[rows], of_first, of_second)
+            self.affine(f"{name}.head", loss.head.weight[answers, :, 0, 0], loss.head.bias[answers], of_second, wanted)
+
+    def affine(self, name: str, weight, bias, fraction: int, wanted: int | np.ndarray, unit: int = 1) -> None:
+        """A linear map of values with `fraction` to values with the fraction `wanted`; what enters is counted in 1 / `unit`."""
+        weight = weight.double().numpy() / unit
+        largest, top = np.abs(weight).max(1, initial=2.0**-40), 2 ** (self.bits - 1) - 1
+        own = (self.bits - 1 - np.ceil(np.log2(largest))).astype(np.int64)  # the fraction of every row's weights
+        shift = fraction + own - wanted
+        lift = max(0, -int(shift.min()))
+        shift = shift + lift
+        offset = np.zeros(len(weight)) if bias is None else bias.double().numpy() * 2.0 ** (fraction + own + lift)
+        whole = np.rint(weight * 2.0 ** own[:, None]).clip(-top, top)
+        self.tensors[f"{name}.weight"] = whole.astype(np.int8 if self.bits == 8 else np.int16)
+        self.tensors[f"{name}.bias"] = np.rint(offset).astype(np.int64) + (2**shift >> 1)  # half of what is dropped: it rounds
+        self.tensors[f"{name}.shift"] = np.append(shift, lift).astype(np.uint8)
 
 
-def _affine(name, weight, bias, fraction, wanted, bits, unit=1) -> dict[str, np.ndarray]:
-    """A linear map of values with `fraction` to values with the fraction `wanted`; what enters is counted in 1 / `unit`."""
-    weight = weight.double().numpy() / unit
-    largest = np.abs(weight).max(1, initial=0.0)
-    own = (
-        np.where(largest > 0, bits - 1 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))), 0).astype(np.int64).clip(-20, 40)
-    )
-    top = 2 ** (bits - 1) - 1
-    whole = np.rint(weight * 2.0 ** own[:, None]).clip(-top, top)
-    shift = fraction + own - wanted
-    lift = max(0, -int(shift.min(initial=0)))
-    shift = shift + lift
-    offset = np.zeros(len(weight)) if bias is None else bias.double().numpy() * 2.0 ** (fraction + own + lift)
-    offset = np.rint(offset).astype(np.int64) + (2**shift >> 1)  # half of what the shift drops: it rounds
-    return {
-        f"{name}.weight": whole.astype(np.int8 if bits == 8 else np.int16),
-        f"{name}.bias": offset,
-        f"{name}.shift": np.append(shift, lift).astype(np.uint8),
-    }
+def _drawn(bottleneck: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """A code from every sample's posterior."""
+    mean, logvar = bottleneck.mean(hidden), bottleneck.logvar(hidden).clamp(_LEAST_LOGVAR, _MOST_LOGVAR)
+    return mean + (0.5 * logvar).exp() * torch.from_numpy(np.random.default_rng(0).normal(size=tuple(mean.shape)))
 
 
 def _linear(module) -> tuple[torch.Tensor, torch.Tensor]:
