@@ -34,6 +34,7 @@ from .likelihood import drawn
 from .record import Row, Watch
 
 COPIES = 10
+BATCH = 256
 KINDS = {  # levels, goal, epochs of one copy each
     "binarised": (2, 0.165, 60),
     "8 bits": (256, 1.36, 40),
@@ -77,16 +78,17 @@ def samples(train: np.ndarray, test: np.ndarray, levels: int, copies: int) -> tu
 
 def fitted(seen: np.ndarray, levels: int, seed: int, epochs: int) -> tuple[LosslessCompressor, dict]:
     """The compressor, and what a row tells of it."""
+    steps = epochs * -(-len(seen) // BATCH)
     model = Autoencoder(
         40,
         architecture=Dense((512, 256), activation="gelu", bypass=False),
-        bottleneck=Gaussian(),
+        bottleneck=Gaussian(warmup=max(1, steps // 6)),
         corruption=None,
         loss=Pixels(levels),
         kind="images",
-        training=Training(momentum=0.95),
-        learning_rate=0.03,
-        batch_size=256,
+        training=Training(momentum=0.95, warmup=0.02),
+        learning_rate=0.015,
+        batch_size=BATCH,
         max_epochs=epochs,
         random_state=seed,
     )

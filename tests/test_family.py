@@ -1249,7 +1249,7 @@ OUT_OF_RANGE = {
             "weight": NEGATIVE, "l0": [0, -1, 5, NAN, INF, "few", True], "threshold": NOT_POSITIVE, "bandwidth": NOT_POSITIVE,
             "spare": NO_COUNT, "revival": NEGATIVE,
         },
-        Gaussian: {"beta": NEGATIVE},
+        Gaussian: {"beta": NEGATIVE, "warmup": [-1, *NO_WHOLE]},
         VectorQuantized: CODEBOOK,
         ResidualQuantized: CODEBOOK | {"levels": NO_COUNT},
         FiniteScalar: {"levels": [1, (), (8, 1), *NO_WHOLE, (1000,) * 4]},

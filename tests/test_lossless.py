@@ -486,6 +486,22 @@ def test_neighbours_spare_the_code():
     assert nats["neighbours"] < nats["plain"] - 1
 
 
+@pytest.mark.law_of("variational")
+def test_a_code_that_is_cheap_at_first_says_more_in_the_end():
+    """Beside a likelihood that reads its neighbours, a code that costs its full price from the first step stays empty."""
+    gaussian = Gaussian(2.0, warmup=4)
+    prices = []
+    for gaussian.steps in range(6):
+        prices.append(gaussian.price)
+    assert prices == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0] and gaussian.eval().price == 2.0
+    settings = {"architecture": Dense((64,), bypass=False), "loss": Pixels(2, hidden=16), "kind": "images", "corruption": None}
+    nats = []
+    for warmup in (0, 100):
+        model = Autoencoder(4, bottleneck=Gaussian(warmup=warmup), max_epochs=10, batch_size=64, random_state=0, **settings)
+        nats.append(model.fit((WHITE * 255).astype(np.uint8)).history_[-1]["kl"])
+    assert nats[1] > 1.05 * nats[0]
+
+
 def test_the_network_has_a_float_and_an_integer_form_that_agree(compressors):
     """Slot by slot: -log p of the float likelihood is that of the integer one, at the same code."""
     compressor = compressors["colour"]

@@ -235,11 +235,9 @@ class IntegerNetwork:
         self.decoder = [self._layer(f"decoder.{i}") for i in range(told["layers"]["decoder"])]
         self.mean, self.logvar, self.head = (Affine(tensors, name) for name in ("mean", "logvar", "head"))
         self.n_components = len(tensors["mean.weight"])
-        wide = {name: tensors[name].astype(np.int64) for name in _tables(self.levels)}
-        self.prior, self.deviation = wide["prior"], wide["deviation"]
-        self.normal = Steps(wide["normal"])
-        chances = Binary if self.levels == 2 else Mixture
-        self.chances: Any = chances(wide, self.levels)
+        tables = {name: tensor.astype(np.int64) for name, tensor in tensors.items() if "." not in name}
+        self.prior, self.deviation, self.normal = tables["prior"], tables["deviation"], Steps(tables["normal"])
+        self.chances: Any = (Binary if self.levels == 2 else Mixture)(tables, self.levels)
         self.pixels = _Pixels(self) if told["pixels"] else None
 
     @property
@@ -391,12 +389,10 @@ class Mixture:
     def find(self, answers, slot):
         """By sixteenths, and sixteenths of those."""
         mixture = tuple(part[..., None, :] for part in self._mixture(answers))
-        level, step, below = np.zeros_like(slot), 16, None
-        while step:
+        level = np.zeros_like(slot)
+        for step in (16, 1):
             ahead = level[..., None] + step * np.arange(1, 16)
-            below = self._below(mixture, ahead)
-            level = level + step * (below <= slot[..., None]).sum(-1)
-            step //= 16
+            level = level + step * (self._below(mixture, ahead) <= slot[..., None]).sum(-1)
         whole = self._below(mixture, level[..., None] + np.arange(2))
         return level, whole[..., 0], whole[..., 1] - whole[..., 0]
 

@@ -112,9 +112,10 @@ class LosslessCompressor(Application):
         return Autoencoder(
             int(np.clip(size // 20, 2, 40)),
             architecture=Dense((512, 256) if size >= 256 else (128, 64), activation="gelu", bypass=False),
-            bottleneck=Gaussian(),
+            bottleneck=Gaussian(warmup=200),
             corruption=None,
             loss=Pixels(self.levels_),
+            learning_rate=0.015,
             kind="vectors" if X.ndim == 2 else "images",
         )
 
