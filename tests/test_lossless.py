@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.datasets import load_digits
 
 from isthmus import Autoencoder, load, presets
@@ -23,7 +24,10 @@ INK = load_digits().images * 240 / 16
 GREY = (INK + np.random.default_rng(0).normal(6, 2, INK.shape)).clip(0, 255).round().astype(np.uint8)  # as a scanner sees it
 WHITE = GREY > 127
 COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], -1)[:300]
-SMALL = {"max_epochs": 6, "architecture": Dense((64, 32), activation="gelu", bypass=False), "n_components": 4}
+SMALL = {
+    "max_epochs": 6, "learning_rate": 0.04, "bottleneck": Gaussian(), "n_components": 4,
+    "architecture": Dense((64, 32), activation="gelu", bypass=False),
+}  # fmt: skip
 DATA = {"binary": WHITE, "grey": GREY, "colour": COLOUR, "vectors": WHITE.reshape(-1, 64).astype(np.float32)}
 
 
@@ -93,6 +97,25 @@ def test_a_message_is_as_long_as_its_information():
         stack.push(start, count)
         bits += (24 - np.log2(count)).sum()
     assert bits / 8 < len(stack.to_bytes()) < bits / 8 + 8 * 6  # a lane begins with four bytes of the ground
+
+
+def test_stirring_is_undone_and_makes_a_draw_fair():
+    random, stack = np.random.default_rng(0), Stack()
+    stack.widen(4000)
+    start, count = np.full(4000, 3 << 20), np.full(4000, 1 << 12)
+    for _ in range(3):
+        stack.push(start, count)
+    before = stack.heads.copy()
+    assert np.ptp(stack.slots()) < 1 << 12
+    stack.stir(4000)
+    assert stats.kstest(stack.slots() / TOTAL, "uniform").pvalue > 1e-3
+    stack.unstir(4000)
+    np.testing.assert_array_equal(stack.heads, before)
+    stack.heads = random.integers(1 << 32, 1 << 63, 100, dtype=np.uint64)
+    before = stack.heads.copy()
+    stack.stir(70)
+    stack.unstir(70)
+    np.testing.assert_array_equal(stack.heads, before)
 
 
 def test_the_ground_is_the_same_wherever_it_is_asked_for():

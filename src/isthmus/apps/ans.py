@@ -22,6 +22,8 @@ _LOW_WORD = np.uint64(0xFFFFFFFF)
 _ROOM = np.uint64(64 - PRECISION)
 _SLOT = np.uint64(TOTAL - 1)
 _PRECISION = np.uint64(PRECISION)
+_HALF = np.uint64(16)
+_ODD, _INVERSE = np.uint64(0x9E3779B1), np.uint64(pow(0x9E3779B1, -1, 1 << 32))
 _GOLDEN, _MIX1, _MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # of splitmix64
 
 
@@ -84,6 +86,20 @@ class Stack:
         self.heads[:lanes] = heads
 
     # ------------------------------------------------------------------------------------------------ lanes
+
+    def stir(self, lanes: int, odd: np.uint64 = _ODD) -> None:
+        """Mixes the low halves of the first lanes, one to one.
+
+        The slot of a lane lies where the last symbol was pushed, so a symbol of another distribution, popped from there, would
+        be no fair draw.
+        """
+        low = self.heads[:lanes] & _LOW_WORD
+        low = (low ^ low >> _HALF) * odd & _LOW_WORD
+        self.heads[:lanes] = self.heads[:lanes] & ~_LOW_WORD | low ^ low >> _HALF
+
+    def unstir(self, lanes: int) -> None:
+        """The inverse of `stir`: the same, with the inverse of the factor."""
+        self.stir(lanes, _INVERSE)
 
     def widen(self, lanes: int) -> None:
         """Further lanes, up to `lanes`, each begun with a word from the stack."""

@@ -310,6 +310,7 @@ def bits_back(network: IntegerNetwork, levels: np.ndarray) -> bytes:
     stack, posterior = Stack(), network.posterior(levels)
     for start, stop in steps(len(levels)):
         stack.widen(max(stop - start, len(stack.heads)))
+        stack.stir(stop - start)
         own = tuple(part[start:stop] for part in posterior)
         code = np.empty_like(own[0])
         for place in range(network.n_components):
@@ -340,6 +341,7 @@ def bits_forth(network: IntegerNetwork, message: bytes, count: int) -> np.ndarra
         own = network.posterior(levels[start:stop])
         for place in reversed(range(network.n_components)):
             stack.push(*network.code_slots((own[0][:, place], own[1][:, place]), code[:, place]))
+        stack.unstir(stop - start)
     stack.narrow(0)
     if not stack.only_ground:
         raise ValueError("the bits that it began with are not those that it ends with")
