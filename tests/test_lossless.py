@@ -196,6 +196,17 @@ def test_pictures_of_one_pixel():
     assert_same(compressor.decompress(compressor.compress(X[:7])), X[:7])
 
 
+@pytest.mark.parametrize("levels, bits", [(17, 16), (17, 8)])
+def test_few_levels_and_weights_of_sixteen_bits(levels, bits):
+    X = load_digits().images[:200].astype(np.uint8)
+    model = SMALL | {"loss": Pixels(levels, hidden=8), "max_epochs": 2}
+    compressor = LosslessCompressor(model, levels=levels, weight_bits=bits, random_state=0).fit(X)
+    assert_same(compressor.decompress(compressor.compress(X[:50])), X[:50])
+    assert compressor.network_.tensors["head.weight"].dtype == (np.int16 if bits == 16 else np.int8)
+    with pytest.raises(ValueError, match="holds the value 17"):
+        compressor.compress(X + np.uint8(1))
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32, np.float64])
 def test_vectors_come_back_in_their_type(compressors, dtype):
     X = DATA["vectors"][:9].astype(dtype)

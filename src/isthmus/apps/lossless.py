@@ -52,8 +52,8 @@ class LosslessCompressor(Application):
     model : None, dict or Autoencoder, default None
         None is a variational autoencoder with the likelihood `Pixels`. One of your own needs architecture=Dense(...,
         bypass=False), bottleneck=Gaussian(), and loss=Pixels(levels) or, for two levels, "bernoulli".
-    levels : "auto", 2 or 256, default "auto"
-        Of a pixel. "auto" is 2 for bool and for vectors of zeros and ones, and 256 for uint8.
+    levels : "auto" or int from 2 to 256, default "auto"
+        Of a pixel, 0 to levels - 1. "auto" is 2 for bool and for vectors of zeros and ones, and 256 for uint8.
     weight_bits : 8 or 16, default 8; of a weight of the integer networks
     random_state : int, RandomState or None, default None
 
