@@ -26,6 +26,7 @@ TABLES = (
     "components",
     "quantised",
     "lossy",
+    "lossless",
     "features",
     "uses",
     "search",

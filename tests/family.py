@@ -21,6 +21,7 @@ from isthmus.parts import (
     Lapped,
     Mixture,
     Noise,
+    Pixels,
     Plain,
     Recurrent,
     Rounded,
@@ -79,6 +80,8 @@ VARIANTS = {
     "rates": composed(bottleneck="gaussian", objective=RateDistortion(3.0)),
     "draws and total correlation": composed(bottleneck="gaussian", objective=ImportanceWeighted(3), penalties=TotalCorrelation()),
     "draws before a mixture": composed(bottleneck="gaussian", objective=ImportanceWeighted(3), prior=Mixture(3)),
+    "levels by their neighbours": composed(architecture=Conv((4,)), bottleneck="gaussian", loss=Pixels(hidden=8, components=2)),
+    "levels of vectors": composed(bottleneck="gaussian", loss=Pixels(17, hidden=8, components=2)),
     "vamp of pictures": composed(architecture=Conv((4,)), bottleneck="gaussian", prior=Vamp(4)),
     "mixture": composed(prior=Mixture(3)),
     "forced both ways": composed(

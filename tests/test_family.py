@@ -55,6 +55,7 @@ from isthmus.parts import (
     Modules,
     Noise,
     Normal,
+    Pixels,
     Plain,
     Random,
     Recurrent,
@@ -1274,7 +1275,7 @@ OUT_OF_RANGE = {
             "weight": NEGATIVE, "l0": [0, -1, 5, NAN, INF, "few", True], "threshold": NOT_POSITIVE, "bandwidth": NOT_POSITIVE,
             "spare": NO_COUNT, "revival": NEGATIVE,
         },
-        Gaussian: {"beta": NEGATIVE},
+        Gaussian: {"beta": NEGATIVE, "warmup": [-1, *NO_WHOLE]},
         VectorQuantized: CODEBOOK,
         ResidualQuantized: CODEBOOK | {"levels": NO_COUNT},
         FiniteScalar: {"levels": [1, (), (8, 1), *NO_WHOLE, (1000,) * 4]},
@@ -1310,6 +1311,10 @@ OUT_OF_RANGE = {
         Absolute: {"scale": NOT_POSITIVE},
         Bernoulli: {},
         SSIM: {"window": [1, 4, *NO_COUNT]},
+        Pixels: {
+            "levels": [1, 257, *NO_COUNT], "reach": [8, -1, *NO_WHOLE], "maps": [-1, *NO_WHOLE], "hidden": NO_COUNT,
+            "components": NO_COUNT,
+        },
         Custom: {"function": [None, 1, "squared"]},
     },
     "penalties": {

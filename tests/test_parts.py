@@ -26,6 +26,7 @@ from isthmus.parts import (
     MaskPatches,
     Modules,
     Noise,
+    Pixels,
     Plain,
     Random,
     Recurrent,
@@ -140,7 +141,7 @@ OURS = [
     Recurrent(), Recurrent(32, 2, "lstm", bidirectional=True, reverse=True), Transformer(),
     Transformer(32, patch=(2, 4), queries=0), MaskPatches(), MaskPatches(0.5, patch=4),
     Plain(), Plain(activation="relu"), Noise(), Noise(std=0.25), Mask(share=0.5),
-    Squared(), Squared(bounded=True), Absolute(), Bernoulli(),
+    Squared(), Squared(bounded=True), Absolute(), Bernoulli(), Pixels(), Pixels(2, reach=3, maps=0),
     Training(), Training(optimizer="adam", schedule="cosine", warmup=0.1, weight_decay=0.01),
 ]  # fmt: skip
 YOURS = [Custom(quartic), Modules(nn.Linear(4, 2), nn.Linear(2, 4))]

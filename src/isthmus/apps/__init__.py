@@ -35,6 +35,12 @@ from .compress import Compressor
 APPLICATIONS: dict[str, type[Application]] = {"compress": Compressor}
 
 __all__ = ["APPLICATIONS", "Application", "Compressor", "load_application"]
+from .lossless import LosslessCompressor
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {"lossless": LosslessCompressor}
+
+__all__ = ["APPLICATIONS", "Application", "LosslessCompressor", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

@@ -24,6 +24,7 @@ TASKS: tuple[str, ...] = ("search",)  # the names in `apps.APPLICATIONS`, which 
 TASKS: tuple[str, ...] = ("cluster",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 TASKS: tuple[str, ...] = ("map",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 TASKS: tuple[str, ...] = ("compress",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
+TASKS: tuple[str, ...] = ("lossless",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -44,7 +45,8 @@ def fit(
     ] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     choices: Choices | None = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "categorical", "ssim"] | None = None,
+    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "categorical", "ssim", "pixels"]
+    | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Kind | None = None,
     tokens: Annotated[str | None, Parameter(help="Of text: bytes, or bpe:2000, so many learnt from the data.")] = None,

@@ -34,6 +34,7 @@ from .local import Local
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
 from .neighbours import TSNE
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Pixels, Squared
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
@@ -59,5 +60,7 @@ __all__ = [
     "Holes", "JumpReLU", "KLSparse", "Lapped", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
     "Normal",
     "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SaltPepper", "Sparsity", "Squared", "Step",
+    "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
+    "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step",
     "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

@@ -193,7 +193,7 @@ class Step:
             return network.bottleneck.batch_cost(self.code, self.batch.sample_weight)
         if network.prior is None or not network.prior.trained:
             return self.code.cost
-        return network.bottleneck.beta * self.rate
+        return network.bottleneck.price * self.rate
 
     @cached_property
     def rate(self) -> Tensor:

@@ -11,7 +11,7 @@ A bottleneck offers
     auxiliary(step) -> (batch,) or None                a further term of the objective
     health() -> {name: number}                         what its codes were like since it was last asked, after every epoch
     cure                                               what to set where they hardly say anything, a sentence without its stop
-    posterior = True, draw(code, random), log_posterior(code, z), beta     if a sample is a density over codes
+    posterior = True, draw(code, random), log_posterior(code, z), beta, price     if a sample is a density over codes
     charged = True, beta                               if its cost is the rate, in nats, that a code takes in a file
     from_index(index) -> z, entries, index_shape                           if codes are entries of a codebook
 """

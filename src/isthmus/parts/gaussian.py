@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .base import Code, Part, Step
 from .layers import bias_of, linear_from
-from .ranges import number
+from .ranges import number, whole
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -44,8 +44,12 @@ class Gaussian(Part):
     Parameters
     ----------
     beta : float, default 1.0; weight of the cost (Higgins et al. 2017, "beta-VAE")
+    warmup : int, default 0
+        Steps of training over which that weight rises from nothing to beta. A decoder that can do much by itself, such as one
+        that reads neighbouring pixels, otherwise learns to do without the code before the code has learnt to say anything.
 
-    Source: Kingma & Welling 2014, "Auto-encoding variational Bayes".
+    Source: Kingma & Welling 2014, "Auto-encoding variational Bayes"; Sønderby et al. 2016, "Ladder variational autoencoders"
+    (warm-up).
 
     >>> gaussian = Gaussian()
     >>> gaussian.build((64,), 8), gaussian(torch.zeros(5, 64)).z.shape
@@ -61,11 +65,13 @@ class Gaussian(Part):
     posterior = True  # its codes have a mean and a standard deviation
     halves = {"encoder": ("mean", "logvar"), "decoder": ()}
     cure = "Set a lower beta, or a loss of a smaller scale, such as Squared(scale=0.1)"
-    ranges = {"beta": number("[0, inf)")}
+    ranges = {"beta": number("[0, inf)"), "warmup": whole("[0, inf)")}
+    steps = 0  # of training that lie behind
 
-    def __init__(self, beta=1.0):
+    def __init__(self, beta=1.0, warmup=0):
         super().__init__()
         self.beta = beta
+        self.warmup = warmup
 
     def build(self, hidden_shape, n_components):
         if n_components is None:
@@ -86,10 +92,15 @@ class Gaussian(Part):
     def forward(self, hidden, random=None) -> Code:
         mean, logvar = self.mean(hidden), self.logvar(hidden).clamp(-20, 20)  # (batch, n_components) each
         kl = kl_to_normal(mean, logvar)
-        code = Code(mean, cost=self.beta * kl.sum(1), extra={"mean": mean, "logvar": logvar, "kl": kl})
+        code = Code(mean, cost=self.price * kl.sum(1), extra={"mean": mean, "logvar": logvar, "kl": kl})
         if random is not None:
             code.z = self.draw(code, random)
         return code
+
+    @property
+    def price(self) -> float:
+        """What a nat of the code costs now."""
+        return self.beta * min(1.0, (self.steps + 1) / self.warmup) if self.training and self.warmup else self.beta
 
     def draw(self, code: Code, random) -> Tensor:
         """A code from the posterior, reparameterised, so that gradients pass through the draw."""
@@ -102,6 +113,7 @@ class Gaussian(Part):
 
     @torch.no_grad()
     def after(self, step: Step) -> None:
+        self.steps += 1
         kl = step.code.extra["kl"]
         self.summed += kl.sum(0)
         self.samples += len(kl)
