@@ -4,11 +4,12 @@ from pathlib import Path
 
 from . import base
 from .base import Application
+from .recommend import Recommender
 
 # By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {}
+APPLICATIONS: dict[str, type[Application]] = {one.task: one for one in (Recommender,)}
 
-__all__ = ["APPLICATIONS", "Application", "load_application"]
+__all__ = ["APPLICATIONS", "Application", "Recommender", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

@@ -9,10 +9,10 @@ import warnings
 from cyclopts import CycloptsError
 from cyclopts.config import Yaml
 
-from . import fitting, generation, models  # each file adds its commands to the app
+from . import fitting, generation, models, recommend  # each file adds its commands to the app
 from .common import app, note
 
-__all__ = ["app", "fitting", "generation", "main", "models"]
+__all__ = ["app", "fitting", "generation", "main", "models", "recommend"]
 
 
 def main(arguments: list[str] | None = None) -> int:
