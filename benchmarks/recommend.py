@@ -1,10 +1,10 @@
 """What users of MovieLens watched next.
 
 MovieLens-100K and -1M, ratings of 4 and more as 1, users with five items or more, strong generalisation (Liang et al. 2018):
-users in ten folds; of each user of a fold four fifths of the items are given, and the others are looked for among all items not given.
-NDCG@100 (binary, ideal of as many as there are), recall@20 and @50 (of as many as could be found), means over all users, each of
-whom is in one fold. The recommender is fitted with its defaults to the other nine folds, and so chooses its method and its
-weights by users of its own. "EASE": the closed form alone, its ridge chosen by those same users. "ItemKNN": cosine of items.
+users in ten folds; of each user of a fold four fifths of the items are given, and the others are looked for among all items not
+given. NDCG@100 (binary, ideal of as many as there are), recall@20 and @50 (of as many as could be found), means over all users,
+each of whom is in one fold. The recommender is fitted with its defaults to the other nine folds, and so chooses its method and
+its weights by users of its own. "EASE": the closed form alone, its ridge chosen by those same users. "ItemKNN": cosine of items.
 "ALS": implicit's, 64 factors, where it is installed. p: of the bootstrap, paired by user, that the mean gain over EASE is not
 above zero. Of MovieLens-1M three folds of the ten are used.
 """
