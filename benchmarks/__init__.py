@@ -35,6 +35,7 @@ TABLES = (
     "streams",
     "sequences",
     "text",
+    "recommend",
     "transform_rate",
     "folder",
     "start_up",

@@ -41,6 +41,12 @@ from .lossless import LosslessCompressor
 APPLICATIONS: dict[str, type[Application]] = {"lossless": LosslessCompressor}
 
 __all__ = ["APPLICATIONS", "Application", "LosslessCompressor", "load_application"]
+from .recommend import Recommender
+
+# By the name that `isthmus fit --task` and config.json know each by.
+APPLICATIONS: dict[str, type[Application]] = {one.task: one for one in (Recommender,)}
+
+__all__ = ["APPLICATIONS", "Application", "Recommender", "load_application"]
 
 
 def load_application(path, parts=None, device=None) -> Application:

@@ -36,9 +36,10 @@ class Application(BaseEstimator):
     """
 
     task: ClassVar[str] = ""  # its name: in APPLICATIONS, in config.json, and for `isthmus fit --task`
+    kind: ClassVar[str] = "auto"  # of the data that it is for, where it is for one kind
     model: Any
     random_state: Any
-    model_: Autoencoder
+    model_: Any
 
     def _default_model(self, X) -> Autoencoder:
         """The autoencoder for `X` where the user names none, not fitted."""
@@ -59,6 +60,7 @@ class Application(BaseEstimator):
 
     def _fit_model(self, X, **fit_params) -> None:
         """Sets `model_`: the model given, where it is fitted, else a copy of it, or the default, fitted to `X`."""
+        self._refuse_other_kind()
         if is_fitted(self.model):
             self.model_ = self.model
         else:
@@ -66,6 +68,14 @@ class Application(BaseEstimator):
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.model_, name):
                 setattr(self, name, getattr(self.model_, name))
+
+    def _refuse_other_kind(self) -> None:
+        """Refuses a model that was fitted to another kind of data than the application is for."""
+        if is_fitted(self.model) and self.kind not in ("auto", self.model.schema_.kind):
+            raise ValueError(
+                f"The model given was fitted to {self.model.schema_.kind}, but {type(self).__name__} is for {self.kind}. Give "
+                f"one that was fitted with kind={self.kind!r}, or none."
+            )
 
     def _chosen_model(self, X) -> Autoencoder:
         """The model to fit: of the application's choosing, changed as a dict says, or a copy of the one given."""
@@ -98,7 +108,8 @@ class Application(BaseEstimator):
         }
         with folder_aside(path, replace=overwrite) as aside:
             write_files(aside, config, self._tensors(), STATE, self._card())
-            self.model_.save(aside / MODEL)
+            if self.model_ is not None:
+                self.model_.save(aside / MODEL)
 
     @classmethod
     def _load(cls, path: Path, config: dict, parts: dict | None, device: str | None) -> "Application":
@@ -106,7 +117,7 @@ class Application(BaseEstimator):
         tensors = {name: tensor.numpy() for name, tensor in read_tensors(path, config, STATE).items()}
         params = {name: read(value, parts or {}) for name, value in config["params"].items()}
         loaded = cls(**params)
-        loaded.model_ = load_model(path / MODEL, parts=parts, device=device)
+        loaded.model_ = load_model(path / MODEL, parts=parts, device=device) if (path / MODEL).is_dir() else None
         loaded.model = loaded._model_read(config[MODEL], parts or {})
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(loaded.model_, name):
@@ -125,7 +136,7 @@ class Application(BaseEstimator):
     def _model_read(self, value, parts: dict):
         """The inverse of `_model_written`."""
         if isinstance(value, str):
-            return self.model_ if value == "fitted" else clone(self.model_)
+            return self.model_ if value == "fitted" or self.model_ is None else clone(self.model_)
         return None if value is None else {name: read(one, parts) for name, one in value.items()}
 
     def _card(self) -> str:

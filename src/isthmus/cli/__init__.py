@@ -29,6 +29,10 @@ from . import compress, fitting, generation, models  # each file adds its comman
 from .common import app, note
 
 __all__ = ["app", "compress", "fitting", "generation", "main", "models"]
+from . import fitting, generation, models, recommend  # each file adds its commands to the app
+from .common import app, note
+
+__all__ = ["app", "fitting", "generation", "main", "models", "recommend"]
 
 
 def main(arguments: list[str] | None = None) -> int:

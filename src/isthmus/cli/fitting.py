@@ -25,6 +25,7 @@ TASKS: tuple[str, ...] = ("cluster",)  # the names in `apps.APPLICATIONS`, which
 TASKS: tuple[str, ...] = ("map",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 TASKS: tuple[str, ...] = ("compress",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 TASKS: tuple[str, ...] = ("lossless",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
+TASKS: tuple[str, ...] = ("recommend",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -85,7 +86,7 @@ def fit(
     model: Any = composed(preset, choices, hidden, noise, settings | {"random_state": seed}) if composing else settings
     limit(model, memory_limit)
     text = text_of(tokens, longest, kind)
-    wanted = "text" if text is not None else model.kind if composing else kind or "auto"
+    wanted = "text" if text is not None else kind or (model.kind if task is None else application_of(task).kind)
     X, _, read = opened(data, wanted, reading, memory_limit)
     note(read_as(data, X, read))
     if composing:
@@ -120,12 +121,14 @@ def presets(*, as_json: Json = False):
 
 def tell_fitted(output: Path, task: str | None, model, as_json: bool) -> None:
     """What was trained, and how far it came."""
+    if model is None:
+        return tell({"model": str(output), "task": task}, as_json, lambda: f"{output}: {task}, in closed form")
     last = model.history_[-1]
     reached = "loss" if "loss" in last else "objective"
     result = {"model": str(output), "epochs": model.n_iter_, "code": list(model.code_shape_), **last}
     result |= {} if task is None else {"task": task}
     words = f"{output}: " + ("" if task is None else f"{task}, ")
-    tell(
+    return tell(
         result,
         as_json,
         lambda: f"{words}{model.n_iter_} epochs, a code of {size_of_code(model)}, {reached} {last[reached]:.4g}",
