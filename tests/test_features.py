@@ -151,6 +151,6 @@ def test_faces_are_told_apart_by_their_codes(data_folder):
     faces = (loadmat(path)["faces"].T / 255).astype(np.float32)[:, ::8]  # 512 of their 4096 pixels
     person, taken = np.repeat(np.arange(40), 10), np.tile(np.arange(10), 40)
     known = taken < 5
-    model = Autoencoder(24, max_epochs=60, random_state=0).fit(faces[known])
+    model = Autoencoder(24, max_epochs=30, random_state=0).fit(faces[known])
     nearest = KNeighborsClassifier(1).fit(model.transform(faces[known]), person[known])
     assert nearest.score(model.transform(faces[~known]), person[~known]) > 0.75
