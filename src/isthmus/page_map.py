@@ -253,7 +253,7 @@ def measures_section(study: MapStudy) -> str:
     figures = "".join(beside(name, places, study.known[2]) for name, (places, _, _) in study.others.items())
     return section(
         "Beside others", verdict(rows), table(["", *(COLUMNS[name] for name in shown)], body),
-        f'<p class="note">{" ".join(notes)}</p><div class="two">{figures}</div>',
+        f'<p class="note">{" ".join(notes)}</p><div class="two others">{figures}</div>',
     )  # fmt: skip
 
 
