@@ -5,48 +5,23 @@ from pathlib import Path
 from . import base
 from .base import Application
 from .check import Check, check
+from .cluster import Clusterer
+from .compress import Compressor
 from .detect import OutlierDetector
-
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {"detect": OutlierDetector}
-
-__all__ = ["APPLICATIONS", "Application", "Check", "OutlierDetector", "check", "load_application"]
+from .lossless import LosslessCompressor
+from .map import Map
+from .recommend import Recommender
 from .search import SearchIndex
 
 # By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {"search": SearchIndex}
+APPLICATIONS: dict[str, type[Application]] = {
+    one.task: one for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender)
+}
 
-__all__ = ["APPLICATIONS", "Application", "SearchIndex", "load_application"]
-from .cluster import Clusterer
-
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {"cluster": Clusterer}
-
-__all__ = ["APPLICATIONS", "Application", "Clusterer", "load_application"]
-from .map import Map
-
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {"map": Map}
-
-__all__ = ["APPLICATIONS", "Application", "Map", "load_application"]
-from .compress import Compressor
-
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {"compress": Compressor}
-
-__all__ = ["APPLICATIONS", "Application", "Compressor", "load_application"]
-from .lossless import LosslessCompressor
-
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {"lossless": LosslessCompressor}
-
-__all__ = ["APPLICATIONS", "Application", "LosslessCompressor", "load_application"]
-from .recommend import Recommender
-
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {one.task: one for one in (Recommender,)}
-
-__all__ = ["APPLICATIONS", "Application", "Recommender", "load_application"]
+__all__ = [
+    "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "LosslessCompressor", "Map", "OutlierDetector",
+    "Recommender", "SearchIndex", "check", "load_application",
+]  # fmt: skip
 
 
 def load_application(path, parts=None, device=None) -> Application:

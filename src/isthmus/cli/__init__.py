@@ -9,30 +9,20 @@ import warnings
 from cyclopts import CycloptsError
 from cyclopts.config import Yaml
 
-from . import detect, fitting, generation, models  # each file adds its commands to the app
+from . import (
+    cluster,
+    compress,
+    detect,
+    fitting,
+    generation,
+    map,
+    models,
+    recommend,
+    search,
+)  # each file adds its commands to the app
 from .common import app, note
 
-__all__ = ["app", "detect", "fitting", "generation", "main", "models"]
-from . import fitting, generation, models, search  # each file adds its commands to the app
-from .common import app, note
-
-__all__ = ["app", "fitting", "generation", "main", "models", "search"]
-from . import cluster, fitting, generation, models  # each file adds its commands to the app
-from .common import app, note
-
-__all__ = ["app", "cluster", "fitting", "generation", "main", "models"]
-from . import fitting, generation, map, models  # each file adds its commands to the app
-from .common import app, note
-
-__all__ = ["app", "fitting", "generation", "main", "map", "models"]
-from . import compress, fitting, generation, models  # each file adds its commands to the app
-from .common import app, note
-
-__all__ = ["app", "compress", "fitting", "generation", "main", "models"]
-from . import fitting, generation, models, recommend  # each file adds its commands to the app
-from .common import app, note
-
-__all__ = ["app", "fitting", "generation", "main", "models", "recommend"]
+__all__ = ["app", "cluster", "compress", "detect", "fitting", "generation", "main", "map", "models", "recommend", "search"]
 
 
 def main(arguments: list[str] | None = None) -> int:

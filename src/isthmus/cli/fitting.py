@@ -19,13 +19,8 @@ Choices = Annotated[
     list[str],
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
-TASKS: tuple[str, ...] = ("detect",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
-TASKS: tuple[str, ...] = ("search",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
-TASKS: tuple[str, ...] = ("cluster",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
-TASKS: tuple[str, ...] = ("map",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
-TASKS: tuple[str, ...] = ("compress",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
-TASKS: tuple[str, ...] = ("lossless",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
-TASKS: tuple[str, ...] = ("recommend",)  # the names in `apps.APPLICATIONS`, which would be slow to import for help
+# The names in `apps.APPLICATIONS`, which would be slow to import for help.
+TASKS: tuple[str, ...] = ("map", "cluster", "search", "detect", "compress", "lossless", "recommend")
 NAME_WIDTH = 24  # of the column of presets
 
 

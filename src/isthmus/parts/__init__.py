@@ -26,16 +26,14 @@ from .corruptions import (
     Swap,
     Warp,
     Watermark,
-)  # fmt: skip
+)
 from .dense import Dense
 from .gaussian import Gaussian
 from .lapped import Lapped
 from .local import Local
-from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Squared
-from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
-from .neighbours import TSNE
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Pixels, Squared
-from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
+from .neighbours import TSNE
+from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
@@ -45,22 +43,11 @@ from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
 __all__ = [
-    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "Absolute",
-    "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm", "Columns",
-    "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray",
-    "Holes", "Invariance", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules",
-    "Multinomial", "Noise", "Normal", "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper",
-    "Scratches", "Sparsity", "Squared", "Step", "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized",
-    "Warp", "Watermark", "part_of",
-    "ARCHITECTURES", "BOTTLENECKS", "CORRUPTIONS", "JPEG", "L1", "LOSSES", "MMD", "PENALTIES", "PRIORS", "SSIM", "TSNE",
-    "Absolute", "Adversary", "Autoregressive", "Batch", "BatchTopK", "Bernoulli", "Blur", "Categorical", "Code", "CodeNorm",
-    "Columns", "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian",
-    "Gray", "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
-    "Normal", "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step",
-    "Holes", "JumpReLU", "KLSparse", "Lapped", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise",
-    "Normal",
-    "Part", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SaltPepper", "Sparsity", "Squared", "Step",
-    "Holes", "JumpReLU", "KLSparse", "Local", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "SaltPepper", "Sparsity", "Squared", "Step",
-    "Swap", "TopK", "TotalCorrelation", "Transformer", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
+    "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Contractive", "Conv", "Custom", "Data", "Dense",
+    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "Invariance", "JPEG", "JumpReLU", "KLSparse",
+    "L1", "LOSSES", "Lapped", "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
+    "PENALTIES", "PRIORS", "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM",
+    "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer",
+    "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip
