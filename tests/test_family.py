@@ -1284,12 +1284,11 @@ OUT_OF_RANGE = {
     "corruption": {
         Noise: {
             "std": NEGATIVE, "least": [0.5, -1, NAN, INF, "few", True], "low": [NAN, INF, "dark", True],
-            "high": [NAN, INF, "bright", True],
+            "high": [NAN, INF, "bright", True], "relative": NO_FLAG,
         },
         Scratches: {
             "least": [4, -1, 0.5, "few", True], "most": NO_COUNT, "width": [0, 1, *NO_SHARE], "low": NO_NUMBER, "high": NO_NUMBER,
         },
-        Noise: {"std": NEGATIVE, "relative": NO_FLAG},
         SaltPepper: {"share": NO_SHARE, "low": NO_NUMBER, "high": NO_NUMBER},
         Mask: {"share": NO_SHARE},
         Drop: {"share": NO_SHARE},
