@@ -31,7 +31,7 @@ resolve: $(VENV)/.dev
 # Take newer versions of everything but torch, which is chosen by hand. No wheel folder, or its path would be noted.
 constraints: $(VENV)/.dev
 	(sed -n '/^#/p;/^[^#]/q' constraints.txt; \
-	 echo torch==2.13.0 | env -u UV_FIND_LINKS $(BIN)/uv pip compile -q --upgrade pyproject.toml --all-extras --group dev \
+	 echo torch==2.13.0 | env -u UV_FIND_LINKS $(BIN)/uv pip compile -q --upgrade pyproject.toml --extra all --extra video --group dev \
 	   --universal --python-version 3.11 -c - --no-annotate --no-header | grep -vE '^(nvidia-|cuda-|triton)') > constraints.new
 	mv constraints.new constraints.txt
 

@@ -15,8 +15,7 @@ from .search import SearchIndex
 
 # By the name that `isthmus fit --task` and config.json know each by.
 APPLICATIONS: dict[str, type[Application]] = {
-    one.task: one
-    for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender)
+    one.task: one for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender)
 }
 
 __all__ = [

@@ -9,10 +9,20 @@ import warnings
 from cyclopts import CycloptsError
 from cyclopts.config import Yaml
 
-from . import   # each file adds its commands to the app
+from . import (
+    cluster,
+    compress,
+    detect,
+    fitting,
+    generation,
+    map,
+    models,
+    recommend,
+    search,
+)  # each file adds its commands to the app
 from .common import app, note
 
-__all__ = ["app", "main"]
+__all__ = ["app", "cluster", "compress", "detect", "fitting", "generation", "main", "map", "models", "recommend", "search"]
 
 
 def main(arguments: list[str] | None = None) -> int:

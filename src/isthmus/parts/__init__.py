@@ -6,25 +6,41 @@ Every part is one class: hyper-parameters in `__init__`, weights in `build`, the
 given to an estimator is never trained itself: `fit` builds on a copy.
 """
 
-from .architectures import (ARCHITECTURES, Modules)
-from .base import (Batch, Code, Data, Part, Step, part_of)
-from .bottlenecks import (BOTTLENECKS, Plain)
-from .convolution import (Conv)
-from .corruptions import (Blur, CORRUPTIONS, Downscale, Drop, Gray, Holes, JPEG, Mask, MaskPatches, Noise, SaltPepper, Scratches, Swap, Warp, Watermark)
-from .dense import (Dense)
-from .gaussian import (Gaussian)
-from .lapped import (Lapped)
-from .local import (Local)
-from .losses import (Absolute, Bernoulli, Categorical, Columns, Custom, Ended, LOSSES, Multinomial, Pixels, SSIM, Squared)
-from .neighbours import (TSNE)
-from .penalties import (Adversary, CodeNorm, Contractive, Invariance, MMD, PENALTIES, Sparsity, TotalCorrelation)
-from .priors import (Autoregressive, Mixture, Normal, PRIORS, Prior, Vamp)
-from .quantized import (FiniteScalar, ResidualQuantized, VectorQuantized)
-from .random import (Random)
-from .recurrent import (Recurrent)
-from .rounded import (Rounded)
-from .sparse import (BatchTopK, JumpReLU, KLSparse, L1, TopK)
-from .transformer import (Transformer)
+from .architectures import ARCHITECTURES, Modules
+from .base import Batch, Code, Data, Part, Step, part_of
+from .bottlenecks import BOTTLENECKS, Plain
+from .convolution import Conv
+from .corruptions import (
+    Blur,
+    CORRUPTIONS,
+    Downscale,
+    Drop,
+    Gray,
+    Holes,
+    JPEG,
+    Mask,
+    MaskPatches,
+    Noise,
+    SaltPepper,
+    Scratches,
+    Swap,
+    Warp,
+    Watermark,
+)
+from .dense import Dense
+from .gaussian import Gaussian
+from .lapped import Lapped
+from .local import Local
+from .losses import Absolute, Bernoulli, Categorical, Columns, Custom, Ended, LOSSES, Multinomial, Pixels, SSIM, Squared
+from .neighbours import TSNE
+from .penalties import Adversary, CodeNorm, Contractive, Invariance, MMD, PENALTIES, Sparsity, TotalCorrelation
+from .priors import Autoregressive, Mixture, Normal, PRIORS, Prior, Vamp
+from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
+from .random import Random
+from .recurrent import Recurrent
+from .rounded import Rounded
+from .sparse import BatchTopK, JumpReLU, KLSparse, L1, TopK
+from .transformer import Transformer
 
 __all__ = [
     "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
