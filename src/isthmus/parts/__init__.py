@@ -11,13 +11,13 @@ from .base import Batch, Code, Data, Part, Step, part_of
 from .bottlenecks import BOTTLENECKS, Plain
 from .convolution import Conv
 from .corruptions import (
-    Blur,
     CORRUPTIONS,
+    JPEG,
+    Blur,
     Downscale,
     Drop,
     Gray,
     Holes,
-    JPEG,
     Mask,
     MaskPatches,
     Noise,
@@ -31,15 +31,15 @@ from .dense import Dense
 from .gaussian import Gaussian
 from .lapped import Lapped
 from .local import Local
-from .losses import Absolute, Bernoulli, Categorical, Columns, Custom, Ended, LOSSES, Multinomial, Pixels, SSIM, Squared
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Pixels, Squared
 from .neighbours import TSNE
-from .penalties import Adversary, CodeNorm, Contractive, Invariance, MMD, PENALTIES, Sparsity, TotalCorrelation
-from .priors import Autoregressive, Mixture, Normal, PRIORS, Prior, Vamp
+from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
+from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
 from .recurrent import Recurrent
 from .rounded import Rounded
-from .sparse import BatchTopK, JumpReLU, KLSparse, L1, TopK
+from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 
 __all__ = [
