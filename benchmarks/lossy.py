@@ -56,7 +56,8 @@ def digits(options, seed: int):
     with Watch() as watch:
         model = presets.compression(32, **settings, random_state=seed).fit(train[:kept])
         quality = QUALITY if not options.quick else 12.0
-        found = Compressor(model, quality=quality).fit(train[kept:]).steps_
+        error = 10 ** (-quality / 20)  # of rows of numbers a quality is the root mean squared error
+        found = Compressor(model, quality=error).fit(train[kept:]).steps_
         factor = found / model.network_.bottleneck.steps.detach().numpy()
         compressor = Compressor(model, step=float(factor.mean())).fit(train)
     facts = {"settings": {"model": repr(model)}, "seed": seed, "data": {"MNIST": checksum(train, test)}, "cost": watch.cost()}

@@ -4,11 +4,34 @@ import base64
 import html
 import io
 import re
+from collections.abc import Iterable
+from importlib.resources import files
 
 import numpy as np
 from PIL import Image
 
-from . import plots
+from . import __version__, plots
+
+
+def page(title: str, sections: Iterable[str], estimator) -> str:
+    """A whole page that needs nothing else; `title` is HTML already, and the estimator is written below."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<main>
+{"".join(sections)}
+<footer><p>Made with isthmus {__version__}.</p><pre>{text(estimator)}</pre></footer>
+</main>
+</body>
+</html>
+"""
 
 
 def section(heading: str, lead: str, *content: str) -> str:

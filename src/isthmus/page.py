@@ -1,15 +1,14 @@
 """The page that a report is: sections of HTML from one study, in the order a reader meets them."""
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from . import __version__, page_table, plots
+from . import page_table, plots
 from .information import collapse, layers
-from .ink import breakable, columns_of, count, png, section, svg, table, text
+from .ink import breakable, columns_of, count, page, png, section, svg, table, text
 from .page_codes import classes_section, filters_section, health_section, new_samples_section, ways_section
 from .study import (
     COLUMNS,
@@ -33,23 +32,7 @@ Section = Callable[[Any], str]
 def page_of(study: Study, title: str | None) -> str:
     title = text(title or f"{size_of(study)} through {count(study.codes.shape[1], 'number')}")
     sections = [headline(study, title), *(part(study) for part in sections_of(study))]
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<main>
-{"".join(sections)}
-<footer><p>Made with isthmus {__version__}.</p><pre>{text(study.model)}</pre></footer>
-</main>
-</body>
-</html>
-"""
+    return page(title, sections, study.model)
 
 
 def sections_of(study: Study) -> tuple[Section, ...]:

@@ -5,7 +5,6 @@ import csv
 import io
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from . import __version__, plots
+from . import plots
 from .apps.cluster import Clusterer, agreement
 from .data import as_array
 from .files import file_aside
-from .ink import count, png, section, svg, table, text
+from .ink import count, page, png, section, svg, table, text
 
 TYPICAL, ODD = 9, 6  # samples of a group that are shown: the most typical ones, and those at its edge
 SEEN = 5000  # samples on the map, at most
@@ -188,23 +187,7 @@ def as_sheet(study: GroupStudy) -> bytes:
 def as_page(study: GroupStudy, title: str | None = None) -> bytes:
     title = text(title or f"{count(len(study.groups), 'sample')} in {count(study.application.n_clusters_, 'group')}")
     sections = [headline(study, title), *(part(study) for part in SECTIONS)]
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<main>
-{"".join(sections)}
-<footer><p>Made with isthmus {__version__}.</p><pre>{text(study.application)}</pre></footer>
-</main>
-</body>
-</html>
-""".encode()
+    return page(title, sections, study.application).encode()
 
 
 def headline(study: GroupStudy, title: str) -> str:

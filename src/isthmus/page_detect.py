@@ -4,7 +4,6 @@ import csv
 import io
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from . import __version__, plots
+from . import plots
 from .data import as_array, open_data
 from .files import file_aside, refuse_existing
-from .ink import count, png, section, svg, table, text
+from .ink import count, page, png, section, svg, table, text
 
 SHOWN = 12  # samples of either end
 TOLD = 3  # features of a sample that are named
@@ -165,23 +164,7 @@ def write(found: Findings, path: Path, title: str | None = None, overwrite: bool
 def page_of(found: Findings, title: str | None) -> str:
     title = text(title or f"{count(int(found.outlier.sum()), 'outlier')} among {len(found.scores):,}")
     parts = [headline(found, title), scores_section(found), samples_section(found), respects_section(found)]
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<main>
-{"".join(parts)}
-<footer><p>Made with isthmus {__version__}.</p><pre>{text(found.detector)}</pre></footer>
-</main>
-</body>
-</html>
-"""
+    return page(title, parts, found.detector)
 
 
 def headline(found: Findings, title: str) -> str:

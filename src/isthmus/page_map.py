@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from . import __version__, plots
+from . import plots
 from .apps.map import MOST, Map, measures_of, neighbour_accuracy, spread
 from .data import as_array
 from .files import file_aside, refuse_existing
 from .information import features
-from .ink import count, section, svg, table, text
+from .ink import count, page, section, svg, table, text
 
 GRID = 16  # places along an axis where the map is decoded
 COLUMNS = {"trustworthiness": "trustworthiness", "continuity": "continuity", "accuracy": "5-NN accuracy", "ms": "ms a point"}
@@ -162,23 +162,7 @@ def umap_class():
 def page_of(study: MapStudy, title: str | None) -> str:
     title = text(title or f"A map of {count(len(study.known[0]), 'sample')}")
     sections = [headline(study, title), map_section(study), measures_section(study), decoded_section(study)]
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<main>
-{"".join(sections)}
-<footer><p>Made with isthmus {__version__}.</p><pre>{text(study.placed.model_)}</pre></footer>
-</main>
-</body>
-</html>
-"""
+    return page(title, sections, study.placed.model_)
 
 
 def headline(study: MapStudy, title: str) -> str:

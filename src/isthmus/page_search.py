@@ -3,15 +3,14 @@
 import csv
 import io
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import __version__, plots
+from . import plots
 from .files import file_aside
-from .ink import count, png, section, table, text
+from .ink import count, page, png, section, table, text
 
 MOST = 20  # queries that are drawn
 
@@ -53,7 +52,7 @@ def lines_of(answer: Answer) -> str:
 
 def write(path: Path, answer: Answer) -> None:
     """Writes the answer as its ending says: .csv, .html or .png; as a whole or not at all."""
-    content = {".csv": table_file, ".html": page, ".png": sheet_file}[path.suffix.lower()](answer)
+    content = {".csv": table_file, ".html": as_page, ".png": sheet_file}[path.suffix.lower()](answer)
     with file_aside(path) as file:
         file.write(content)
 
@@ -118,26 +117,9 @@ def short(name, most: int = 14) -> str:
 # ---------------------------------------------------------------------------------------------------- page
 
 
-def page(answer: Answer) -> bytes:
+def as_page(answer: Answer) -> bytes:
     title = f"Nearest among {count(len(answer.index), 'sample')}"
-    content = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{files(__package__).joinpath("page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<main>
-{headline(answer, title)}{found_section(answer)}
-<footer><p>Made with isthmus {__version__}.</p><pre>{text(answer.index)}</pre></footer>
-</main>
-</body>
-</html>
-"""
-    return content.encode()
+    return page(title, [headline(answer, title), found_section(answer)], answer.index).encode()
 
 
 def headline(answer: Answer, title: str) -> str:

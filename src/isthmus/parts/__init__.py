@@ -33,7 +33,7 @@ from .lapped import Lapped
 from .local import Local
 from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Pixels, Squared
 from .neighbours import TSNE
-from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Invariance, Sparsity, TotalCorrelation
+from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
@@ -45,7 +45,7 @@ from .transformer import Transformer
 __all__ = [
     "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
     "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Contractive", "Conv", "Custom", "Data", "Dense",
-    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "Invariance", "JPEG", "JumpReLU", "KLSparse",
+    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse",
     "L1", "LOSSES", "Lapped", "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
     "PENALTIES", "PRIORS", "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM",
     "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer",

@@ -93,7 +93,6 @@ class Noise(Corruption):
     torch.Size([2, 3])
     """
 
-    spread: Tensor
     ranges = {
         "std": number("[0, inf)"),
         "least": number("[0, inf)").also(None),
@@ -109,11 +108,7 @@ class Noise(Corruption):
         self.low = low
         self.high = high
         self.relative = relative
-
-    def build(self, schema):
-        super().build(schema)
-        if self.relative:
-            self.register_buffer("spread", torch.ones(()))
+        self.spread: Tensor | None = None
 
     def check(self):
         if self.least is not None and self.least > self.std:
@@ -123,12 +118,14 @@ class Noise(Corruption):
 
     def look(self, data: Data) -> None:
         """Measures the spread of the training samples, once, so that no sample's noise depends on its company."""
-        if self.relative:
-            self.spread.copy_(data.values.flatten(1).var(0, correction=0).mean().sqrt())
+        self.spread = data.values.flatten(1).var(0, correction=0).mean().sqrt()
 
     def damage(self, values, random):
         noise = random.normal_like(values)
-        noise = noise * self.spread if self.relative else noise
+        if self.relative:
+            if self.spread is None:
+                raise ValueError(f"{self!r} has seen no samples to measure the spread of: it works while a model is fitted.")
+            noise = noise * self.spread
         if self.least is None:
             noisy = values + self.std * noise
         else:

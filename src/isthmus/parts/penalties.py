@@ -413,44 +413,6 @@ class CodeNorm(Part):
         return self.weight * 0.5 * step.code.z.flatten(1).square().sum(1)
 
 
-class Invariance(Part):
-    """Codes that damage leaves where they are (Zheng et al. 2016, "Improving the robustness of deep neural networks via stability
-    training").
-
-        penalty = weight * n |encode(corrupt(x)) - encode(x)|^2 / sum_j var_j,   var_j of component j over the batch
-
-    for codes of n numbers: how far the corruption moves a code, in units of how far codes lie apart. Distances between codes then
-    tell what a sample shows rather than how it was damaged. Mean and variance are weighted by the samples' weights.
-
-    Parameters
-    ----------
-    weight : float, default 1.0
-
-    >>> Invariance(0.5)
-    Invariance(weight=0.5)
-    """
-
-    ranges = {"weight": number("[0, inf)")}
-
-    def __init__(self, weight=1.0):
-        super().__init__()
-        self.weight = weight
-
-    def check(self, network) -> None:
-        """Refuses networks whose source is never damaged."""
-        if not len(network.corruption):
-            raise ValueError(
-                f"{self!r} compares codes of damaged samples with those of whole ones. Set a corruption, Noise() say."
-            )
-
-    def forward(self, step: Step) -> Tensor:
-        whole, damaged = (code.z.flatten(1) for code in (step.network.encode(step.batch.source), step.code))
-        weight = step.batch.sample_weight
-        variance = weighted_mean((whole - weighted_mean(whole, weight)).square(), weight)
-        moved = (damaged - whole).square().sum(1)
-        return self.weight * whole.shape[1] * moved / variance.sum().clamp_min(1e-12)
-
-
 PENALTIES = {
     "contractive": Contractive,
     "sparsity": Sparsity,
@@ -458,6 +420,5 @@ PENALTIES = {
     "total_correlation": TotalCorrelation,
     "adversary": Adversary,
     "code_norm": CodeNorm,
-    "invariance": Invariance,
     "tsne": TSNE,
 }
