@@ -33,7 +33,7 @@ from .record import Row, Watch
 
 SEEDS = 1
 QUALITY = 22.0  # dB
-DIGITS = {"rate": 0.025, "architecture": Dense((512, 256)), "max_epochs": 40, "batch_size": 512, "learning_rate": 0.02}
+DIGITS = {"rate": 0.025, "architecture": Dense((1024, 512), bypass=False), "max_epochs": 40, "batch_size": 512, "learning_rate": 0.02}
 PHOTOGRAPHS = {"rate": 1 / 150, "batch_size": 8, "training": Training(momentum=0.95, weight_decay=0.0)}
 
 
@@ -54,7 +54,7 @@ def digits(options, seed: int):
     kept = len(train) - max(50, len(train) // 12)
     settings = DIGITS | ({"max_epochs": 2} if options.quick else {})
     with Watch() as watch:
-        model = presets.compression(32, **settings, random_state=seed).fit(train[:kept])
+        model = presets.compression(64, **settings, random_state=seed).fit(train[:kept])
         quality = QUALITY if not options.quick else 12.0
         error = 10 ** (-quality / 20)  # of rows of numbers a quality is the root mean squared error
         found = Compressor(model, quality=error).fit(train[kept:]).steps_
