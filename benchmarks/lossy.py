@@ -33,7 +33,13 @@ from .record import Row, Watch
 
 SEEDS = 1
 QUALITY = 22.0  # dB
-DIGITS = {"rate": 0.025, "architecture": Dense((1024, 512), bypass=False), "max_epochs": 40, "batch_size": 512, "learning_rate": 0.02}
+DIGITS = {
+    "rate": 0.025,
+    "architecture": Dense((1024, 512), bypass=False),
+    "max_epochs": 40,
+    "batch_size": 512,
+    "learning_rate": 0.02,
+}
 PHOTOGRAPHS = {"rate": 1 / 150, "batch_size": 8, "training": Training(momentum=0.95, weight_decay=0.0)}
 
 
