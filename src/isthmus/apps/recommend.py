@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
-from .. import Autoencoder, presets
+from .. import Autoencoder, Training, presets
 from ..data import Interactions
 from ..data.interactions import Histories
 from ..parts import Dense, Mask
@@ -98,6 +98,9 @@ class Recommender(Application):
             kind="interactions",
             corruption=Mask(0.5),
             architecture=Dense((max(8, min(600, items // 2)),), activation="tanh", bypass=False),
+            training=Training("adam"),  # of ones among zeros Muon learns as much, in several times the steps
+            batch_size=128,
+            max_epochs=100,
         )
 
     # ------------------------------------------------------------------------------------------------- fit
