@@ -190,8 +190,8 @@ def headline(found: Findings, title: str) -> str:
 def promise(detector) -> str:
     """What the threshold means."""
     if detector.contamination == "auto":
-        return f"Of samples like those in fit, {detector.false_alarms:.3g} or less lie below it, in expectation."
-    return f"In fit, {detector.contamination:.3g} of the samples lay below it."
+        return f"Of samples like those in fit, {detector.false_alarms:.0%} or fewer lie below it, in expectation."
+    return f"In fit, {detector.contamination:.1%} of the samples lay below it."
 
 
 def scores_section(found: Findings) -> str:

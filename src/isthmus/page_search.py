@@ -158,7 +158,7 @@ def picture_rows(answer: Answer) -> str:
         for rank, picture in enumerate(pictures):
             one, far = answer.ids[place, rank], answer.distances[place, rank]
             cells.append(f"<figure>{png(picture, f'{one}, rank {rank + 1}')}{caption(one, f'{far:.3g}')}</figure>")
-        room = f"grid-template-columns: repeat({len(cells)}, minmax(0, 1fr)); align-items: start; margin-bottom: 20px"
+        room = f"grid-template-columns: repeat({len(cells)}, minmax(0, 120px)); align-items: start; margin-bottom: 20px"
         rows.append(f'<div class="walk" style="{room}">{"".join(cells)}</div>')
     return "".join(rows)
 
