@@ -1,6 +1,5 @@
 """Compressing with a loss: codes rounded to multiples of a step, and written as bytes over tables that the model holds."""
 
-import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import Autoencoder, Training, presets
 from ..data import open_data
-from ..files import file_aside, refuse_existing
 from ..parts import Lapped, Rounded
 from ..parts.ranges import check_ranges, number, whole
 from ..saving import all_tensors, config_of
@@ -29,7 +27,7 @@ _TOPS = {"uint8": 255.0, "uint16": 65535.0}  # what white is
 _BESIDE = ("history", "isthmus", "format", "device", "verbose", "random_state")  # of a model: what changes no number it gives
 
 
-class Compressor(Application):
+class Compressor(isth.Writer, Application):
     """Files of a few bytes a sample: the code of a model, rounded and entropy-coded (Ballé et al. 2017; transform coding).
 
         index = round(encode(x) / step),   bytes = entropy coder(index),   x' = decode(step * index)
@@ -144,35 +142,6 @@ class Compressor(Application):
 
     # ------------------------------------------------------------------------------------------------ files
 
-    def compress(self, X, names: list[str] | None = None) -> bytes:
-        """`X` as the bytes of a .isth file.
-
-        Parameters
-        ----------
-        X : like the data of fit, or a path
-        names : list of str, default None; of the samples, kept in the header
-
-        Returns
-        -------
-        bytes
-        """
-        file = io.BytesIO()
-        self._write(file, X, names)
-        return file.getvalue()
-
-    def compress_to(self, path, X, names: list[str] | None = None, overwrite: bool = False) -> None:
-        """Writes the file `path`, chunk by chunk; it is there as a whole or not at all. Otherwise as `compress`.
-
-        >>> compressor = Compressor({"max_epochs": 1}, random_state=0).fit(X)
-        >>> compressor.compress_to(folder / "x.isth", X)
-        >>> bool((compressor.decompress(folder / "x.isth") == compressor.decompress(compressor.compress(X))).all())
-        True
-        """
-        path = Path(path).expanduser()
-        refuse_existing(path, overwrite)
-        with file_aside(path) as file:
-            self._write(file, X, names)
-
     def decompress(self, source):
         """The samples of a file (a path, an open file or its bytes) in the form that the data of fit had, each of its own size.
 
@@ -196,16 +165,13 @@ class Compressor(Application):
         header: dict[str, Any] = {"fingerprint": self.fingerprint_, "method": METHOD, "kind": schema.kind, "dtype": schema.dtype}
         header |= {"shape": list(schema.shape), "samples": samples}
         header |= {"sizes": [list(size) for size in sizes_of(X)]} if self._maps else {"chunk": self.chunk}
-        if names is not None:
-            if len(names) != samples:
-                raise ValueError(f"There are {len(names)} names for {samples} samples: one for each is expected.")
-            header["names"] = list(map(str, names))
+        header |= isth.named(names, samples)
         isth.write(file, header, (self.context_.encoded(self._index(block)) for block in blocks))
 
     def _blocks(self, source) -> Iterator[tuple[np.ndarray, tuple[int, int] | None]]:
         """The whole numbers of one chunk after another, and the size of its sample where each has its own."""
         check_is_fitted(self, "context_")
-        with opened_file(source) as file:
+        with isth.opened_file(source) as file:
             header, chunks = isth.read(file, self.fingerprint_)
             if header.get("method") != METHOD:
                 raise ValueError(f"This file was written by the method {header.get('method')!r}; a Compressor reads {METHOD!r}.")
@@ -414,15 +380,3 @@ def rows_of(X, places: np.ndarray) -> Any:
 
 def frame_rows(X, places: np.ndarray) -> np.ndarray:
     return np.asarray(X.to_numpy() if hasattr(X, "to_numpy") else X)[places]
-
-
-@contextmanager
-def opened_file(source) -> Iterator[BinaryIO]:
-    """A path, bytes or an open file, open for reading bytes."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        yield io.BytesIO(source)
-    elif isinstance(source, str | Path):
-        with open(Path(source).expanduser(), "rb") as file:
-            yield file
-    else:
-        yield source

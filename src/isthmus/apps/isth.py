@@ -14,12 +14,17 @@ another file is noticed as one whose bytes changed. A file is written and read f
 """
 
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from ..files import file_aside, refuse_existing
 
 MAGIC = b"\x89ISTH"
 VERSION = 1  # raised whenever a file written now could not be read by the versions before
@@ -248,3 +253,64 @@ def _number(value: int) -> bytes:
 
 def _damaged(what: str) -> DamagedFile:
     return DamagedFile(f"This file is damaged: {what}. Get it again from where it was written.")
+
+
+# ---------------------------------------------------------------------------------------------------- verbs
+
+
+class Writer:
+    """What writes .isth files: an estimator whose `_write(file, X, names)` puts samples into an open one."""
+
+    def _write(self, file: BinaryIO, X, names) -> None:
+        raise NotImplementedError
+
+    def compress(self, X, names: list[str] | None = None) -> bytes:
+        """`X` as the bytes of a .isth file.
+
+        Parameters
+        ----------
+        X : like the data of fit
+        names : list of str, default None; of the samples, kept in the header
+
+        Returns
+        -------
+        bytes
+        """
+        file = io.BytesIO()
+        self._write(file, X, names)
+        return file.getvalue()
+
+    def compress_to(self, path, X, names: list[str] | None = None, overwrite: bool = False) -> None:
+        """Writes the file `path`, chunk by chunk; it is there as a whole or not at all. Otherwise as `compress`.
+
+        >>> from isthmus.apps import Compressor
+        >>> compressor = Compressor({"max_epochs": 1}, random_state=0).fit(X)
+        >>> compressor.compress_to(folder / "x.isth", X)
+        >>> bool((compressor.decompress(folder / "x.isth") == compressor.decompress(compressor.compress(X))).all())
+        True
+        """
+        path = Path(path).expanduser()
+        refuse_existing(path, overwrite)
+        with file_aside(path) as file:
+            self._write(file, X, names)
+
+
+def named(names: list[str] | None, samples: int) -> dict[str, list[str]]:
+    """The header's part on names of samples; nothing where there are none."""
+    if names is None:
+        return {}
+    if len(names) != samples:
+        raise ValueError(f"There are {len(names)} names for {samples} samples: one for each is expected.")
+    return {"names": list(map(str, names))}
+
+
+@contextmanager
+def opened_file(source) -> Iterator[BinaryIO]:
+    """A path, bytes or an open file, open for reading bytes."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source)
+    elif isinstance(source, str | Path):
+        with open(Path(source).expanduser(), "rb") as file:
+            yield file
+    else:
+        yield source

@@ -13,20 +13,15 @@ al. 2020, "HiLLoC" (many lanes at once).
 """
 
 import bz2
-import io
 import lzma
 import math
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import Autoencoder
-from ..files import file_aside, refuse_existing
 from ..parts import Dense, Gaussian, Pixels
 from ..parts.ranges import Range, check_ranges, whole
 from . import isth
@@ -41,7 +36,7 @@ _SAMPLES_A_CHUNK, _BYTES_A_CHUNK = 2**16, 2**23
 _STORED, _DEFLATED, _CODED = range(3)  # how a chunk is written: whatever is shortest
 
 
-class LosslessCompressor(Application):
+class LosslessCompressor(isth.Writer, Application):
     """Small pictures and binary vectors in as few bytes as the model knows them, and every one back as it was.
 
     What is written depends on no float: the file that one machine writes, any other reads, with any number of threads. A chunk of
@@ -159,32 +154,13 @@ class LosslessCompressor(Application):
 
     # ------------------------------------------------------------------------------------------------ bytes
 
-    def compress(self, X, names: list[str] | None = None) -> bytes:
-        """`X` as the bytes of an .isth file.
-
-        Parameters
-        ----------
-        X : samples like those of fit
-        names : list of str, default None; of the samples, kept in the header
-        """
-        file = io.BytesIO()
-        self._write(file, X, names)
-        return file.getvalue()
-
-    def compress_to(self, path, X, names: list[str] | None = None, overwrite: bool = False) -> None:
-        """Writes the file `path`, chunk by chunk; it is there as a whole or not at all. Otherwise as `compress`."""
-        path = Path(path).expanduser()
-        refuse_existing(path, overwrite)
-        with file_aside(path) as file:
-            self._write(file, X, names)
-
     def decompress(self, source) -> np.ndarray:
         """The samples of a file (a path, an open file or its bytes), in the shape and the dtype that they came in.
 
         Nothing is given back of a file that is damaged, cut off, or of another model.
         """
         check_is_fitted(self, "network_")
-        with opened_file(source) as file:
+        with isth.opened_file(source) as file:
             header, chunks = isth.read(file, self.fingerprint_)
             if header.get("method") != METHOD:
                 raise ValueError(
@@ -205,10 +181,7 @@ class LosslessCompressor(Application):
             "fingerprint": self.fingerprint_, "method": METHOD, "samples": len(X), "shape": list(X.shape[1:]),
             "dtype": str(X.dtype),
         }  # fmt: skip
-        if names is not None:
-            if len(names) != len(X):
-                raise ValueError(f"There are {len(names)} names for {len(X)} samples: one for each is expected.")
-            header["names"] = list(map(str, names))
+        header |= isth.named(names, len(X))
         most = max(1, min(_SAMPLES_A_CHUNK, _BYTES_A_CHUNK // levels[0].size))
         isth.write(file, header, (written(self.network_, levels[i : i + most]) for i in range(0, len(levels), most)))
 
@@ -410,15 +383,3 @@ def unpacked(network: IntegerNetwork, message: bytes, count: int) -> np.ndarray:
             raise ValueError(f"it holds {len(values)} bytes of {-(-size // 8)}")
         values = np.unpackbits(values, count=size)
     return values.reshape(count, network.height * network.width, network.channels).astype(np.int64)
-
-
-@contextmanager
-def opened_file(source) -> Iterator[BinaryIO]:
-    """A path, bytes or an open file, open for reading bytes."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        yield io.BytesIO(source)
-    elif isinstance(source, str | Path):
-        with open(Path(source).expanduser(), "rb") as file:
-            yield file
-    else:
-        yield source

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import narwhals as nw
@@ -322,8 +323,8 @@ class Recommender(Application):
         found = self.schema_.aligned(Interactions.check(X))
         self.schema_.check_shape(found)
         if self.least_rating is not None and found.rated:
-            return replaced(found, of_at_least(found.matrix, self.least_rating))
-        return replaced(found, self.schema_.valued(found))
+            return replace(found, matrix=of_at_least(found.matrix, self.least_rating))
+        return replace(found, matrix=self.schema_.valued(found))
 
     def _from_lists(self, lists) -> Histories:
         """A history for each list of items, by name, or by place in the matrix."""
@@ -513,10 +514,6 @@ def as_ones(matrix) -> Any:
 def of_at_least(matrix, rating: float) -> Any:
     """The pairs that were rated so high, each counting 1."""
     return as_ones(matrix.multiply(matrix >= rating))
-
-
-def replaced(histories: Histories, matrix) -> Histories:
-    return Histories(matrix, histories.numbers, histories.users, histories.items, histories.rated)
 
 
 def warn_of_empty(matrix) -> None:
