@@ -5,7 +5,8 @@ its tables are, and "breaks even at" from how many samples (digits, or thousands
 smaller than the best codec's file. Digits: all of them in one file, held to 22 dB on digits that were kept from training; the
 codecs get one mosaic of all, so that their headers cost nothing, at the setting between two that gives 22 dB. "PCA-32": a
 linear autoencoder of 32 numbers behind the same coder, which reaches what "PCA-32 dB" says. Photographs: dB above JPEG
-(optimised tables, 4:2:0) at as many bytes, picture by picture, headers included; grey: BSD400 to learn from, Set12; colour: 48
+(optimised tables, 4:2:0) at as many bytes, picture by picture, headers included; the goal is for less than 0.35 bits a pixel,
+and a row whose "bits a pixel" are more, as those of colour here, lies outside of it, whatever its name says; grey: BSD400 to learn from, Set12; colour: 48
 scenes of CBSD68 to learn from, the other 20. "same numbers": the share of files that are decoded to the same whole numbers with
 one and two threads, channels last, in bfloat16, and in a process with another BLAS setting. "flipped bytes": every byte of
 1,000 files, one at a time.
@@ -33,6 +34,7 @@ from .record import Row, Watch
 
 SEEDS = 1
 QUALITY = 22.0  # dB
+BITS = 0.35  # a pixel of photographs, at most
 DIGITS = {
     "rate": 0.025,
     "architecture": Dense((1024, 512), bypass=False),
@@ -236,11 +238,12 @@ def photographs(name: str, train, test, epochs: int, options, seed: int) -> Row:
         "dB": float(np.mean(qualities)),
         "least gain": float(np.min(gains)),
     } | of_the_model(compressor.model_bytes, 1000 * float(np.mean(spare)))
+    within = np.mean(rates) <= BITS
     return Row(
-        f"compression: {name} photographs, dB above JPEG below 0.35 bits a pixel",
+        f"compression: {name} photographs, dB above JPEG " + ("below 0.35 bits a pixel" if within else "at more bits than asked"),
         float(np.mean(gains)),
         "dB",
-        {"at_least": 1.0},
+        {"at_least": 1.0} if within else {},
         {kind: float(np.mean(values)) for kind, values in beside.items()},
         also=also,
         settings={"model": repr(model), "channels": channels},
