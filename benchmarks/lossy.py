@@ -6,10 +6,10 @@ smaller than the best codec's file. Digits: all of them in one file, held to 22 
 codecs get one mosaic of all, so that their headers cost nothing, at the setting between two that gives 22 dB. "PCA-32": a
 linear autoencoder of 32 numbers behind the same coder, which reaches what "PCA-32 dB" says. Photographs: dB above JPEG
 (optimised tables, 4:2:0) at as many bytes, picture by picture, headers included; the goal is for less than 0.35 bits a pixel,
-and a row whose "bits a pixel" are more, as those of colour here, lies outside of it, whatever its name says; grey: BSD400 to learn from, Set12; colour: 48
-scenes of CBSD68 to learn from, the other 20. "same numbers": the share of files that are decoded to the same whole numbers with
-one and two threads, channels last, in bfloat16, and in a process with another BLAS setting. "flipped bytes": every byte of
-1,000 files, one at a time.
+and a row whose "bits a pixel" are more, as those of colour here, lies outside of it, whatever its name says; grey: BSD400 to
+learn from, Set12; colour: 48 scenes of CBSD68 to learn from, the other 20. "same numbers": the share of files that are decoded
+to the same whole numbers with one and two threads, channels last, in bfloat16, and in a process with another BLAS setting.
+"flipped bytes": every byte of 1,000 files, one at a time.
 """
 
 import io
