@@ -3,8 +3,8 @@
 MNIST, dictionaries of 512 words (linear encoder and decoder, decoder columns of length one). "L0": active units a test digit.
 "variance explained": of the test digits, by their deterministic codes. L1 cannot be told its L0: it is trained with a ladder of
 weights, and what it explains at another's L0 lies on the straight line between its neighbours over log L0. PCA has as many
-components as there are active units. `kl_sparse` is held against itself without the penalty. The settings of JumpReLU were
-chosen on held-out training digits.
+components as there are active units. `kl_sparse` is held against itself without the penalty. The settings of JumpReLU and
+TopK's weight for dead units were chosen on held-out training digits.
 """
 
 import numpy as np
@@ -39,12 +39,7 @@ def at_equal_l0(k: int, ladder: list, by_pca: float, parts, shared: dict, data: 
     """Rows of all that keep about k units."""
     train, test = parts
     by_topk = None
-    contenders = {
-        "topk": presets.topk(WORDS, k=k, **shared),
-        "batch_topk": presets.batch_topk(WORDS, k=k, **shared),
-        "jumprelu": presets.jumprelu(WORDS, bottleneck=JumpReLU(10.0, k, threshold=0.3, bandwidth=2.0), **shared),
-    }
-    for name, model in contenders.items():
+    for name, model in contenders(k, shared).items():
         with Watch() as watch:
             model.fit(train)
         common = {"settings": {"model": repr(model)}, "seed": shared["random_state"], "data": data, "cost": watch.cost()}
@@ -63,6 +58,15 @@ def at_equal_l0(k: int, ladder: list, by_pca: float, parts, shared: dict, data: 
     yield Row(
         f"sparse, L0 = {k}: variance explained", explained, "share", {"at_least": by_pca}, {f"PCA of {k}": by_pca}, **common
     )
+
+
+def contenders(k: int, shared: dict) -> dict:
+    """Who keeps about k units, by name; not fitted."""
+    return {
+        "topk": presets.topk(WORDS, k=k, **shared),
+        "batch_topk": presets.batch_topk(WORDS, k=k, **shared),
+        "jumprelu": presets.jumprelu(WORDS, bottleneck=JumpReLU(10.0, k, threshold=0.3, bandwidth=2.0), **shared),
+    }
 
 
 def told(model, test) -> tuple[float, float]:

@@ -174,7 +174,7 @@ class TopK(SparseBottleneck):
     ----------
     k : "auto" or int, default "auto"; units a sample. "auto" is a quarter of the units, from 1 to 32
     spare : int, default 64; dead units that are offered the residual, for each sample
-    weight : float, default 1/4; of that term; 0 leaves it out
+    weight : float, default 1/8; of that term; 0 leaves it out
 
     >>> topk = TopK(k=3)
     >>> topk.build((64,), 128), topk(torch.ones(5, 64)).z.shape
@@ -184,7 +184,7 @@ class TopK(SparseBottleneck):
     cure = "Set a larger k, or a higher weight for the term that revives dead units"
     ranges = {"k": whole("[1, inf)").also("auto"), "spare": whole("[1, inf)"), "weight": number("[0, inf)")}
 
-    def __init__(self, k="auto", spare=64, weight=1 / 4):
+    def __init__(self, k="auto", spare=64, weight=1 / 8):
         super().__init__()
         self.k = k
         self.spare = spare
