@@ -17,6 +17,7 @@ from isthmus.apps import Compressor, isth
 from isthmus.apps.contexts import Classes, Neighbours
 from isthmus.apps.entropy import TOTAL, Tables, as_frequencies
 from isthmus.objective import RateDistortion
+from isthmus.page_compress import SHOWN, Files, beside, page_of
 from isthmus.parts import Conv, Dense, Lapped, Random, Rounded
 from isthmus.parts.lapped import cosines
 
@@ -594,6 +595,19 @@ def test_nothing_is_left_behind_by_a_failure(vectors, tmp_path):
 # ---------------------------------------------------------------------------------------------- command line
 
 
+def test_a_page_shows_what_files_take(vectors, scenes):
+    own = Files(vectors, VECTORS, train=VECTORS, shape=(8, 8))
+    page = page_of(own)
+    assert page.count("Before and after") == 1 and page.count("<figure>") == SHOWN
+    assert [point.bytes for _, point in own.others] == sorted((point.bytes for _, point in own.others), reverse=True)
+    assert len(own.others) >= 2 and f"{own.told['bytes']:,} bytes" in page
+    photographs = Files(scenes, SCENES[:6])
+    assert set(photographs.codecs) == {"JPEG", "WebP"}  # one mosaic for all is not possible: they differ in size
+    size, lost = beside(photographs.codecs["JPEG"], photographs.own.quality)
+    assert lost == "the same" and size > photographs.own.bytes
+    assert "Smaller, or closer" in page_of(photographs)
+
+
 def test_the_command_line_goes_there_and_back(tmp_path, capsys):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -609,6 +623,9 @@ def test_the_command_line_goes_there_and_back(tmp_path, capsys):
     for place, scene in enumerate(SCENES[:6]):
         with Image.open(tmp_path / "out" / f"scene-{place}.png") as picture:
             assert picture.size == scene.shape[::-1]
+    assert call("report", tmp_path / "m", folder, "--train", folder, "-o", tmp_path / "page.html", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] < told["bytes"]  # no names of files are in it
+    assert "Beside other programs" in (tmp_path / "page.html").read_text(encoding="utf-8")
     for verb in itertools.permutations(("compress", "decompress"), 1):
         what = folder if verb[0] == "compress" else tmp_path / "x.isth"
         assert call(*verb, tmp_path / "m" / "model", what, "-o", tmp_path / "y.isth") == 1

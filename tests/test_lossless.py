@@ -17,6 +17,7 @@ from isthmus.apps import LosslessCompressor, isth
 from isthmus.apps.ans import TOTAL, Stack, ground_words
 from isthmus.apps.integer import CODES, Binary, IntegerNetwork, Mixture, Steps, _tables, freeze
 from isthmus.apps.lossless import bits_back, bits_forth, packed, steps
+from isthmus.page_compress import Files, page_of
 from isthmus.parts import Bernoulli, Data, Dense, Gaussian, Pixels, Random, Step
 from isthmus.parts.base import Batch
 
@@ -269,6 +270,11 @@ def test_it_beats_what_is_there(compressors):
     best = min(sizes["bz2"], sizes["xz"], sizes["deflate"])
     assert sizes["bytes"] < 0.9 * best and sizes["bytes"] == len(compressors["binary"].compress(WHITE))
     assert sizes["break_even"] == -(-sizes["model_bytes"] * len(WHITE) // (best - sizes["bytes"]))
+
+
+def test_a_page_shows_it_beside_general_programs(compressors):
+    page = page_of(Files(compressors["binary"], WHITE))
+    assert "bit for bit" in page and all(name in page for name in ("deflate", "bz2", "xz")) and "Before and after" not in page
 
 
 def test_where_nothing_is_gained_nothing_breaks_even(compressors):

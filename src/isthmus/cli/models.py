@@ -144,10 +144,14 @@ def report(
 ):
     """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA.
 
-    Of text no page is written: exact match, character error and bits a character are printed, and a control.
+    Of text no page is written: exact match, character error and bits a character are printed, and a control. Where MODEL is an
+    application that compresses, the page is about its files: their size beside codecs, and samples before and after.
     """
+    from .. import load
     from .. import report as page
 
+    if hasattr(load(model), "compress_to"):
+        return report_files(model, data, output, train, force, reading, as_json)
     fitted = loaded(model)
     if fitted.schema_.kind == "text":
         return tell_text_figures(fitted, data, train, as_json)
@@ -159,6 +163,19 @@ def report(
     study = page.study_of(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
     page.write_study(study, output, overwrite=force)
     tell(study.rows, as_json, lambda: page.text_table(study.rows))
+    note(f"Wrote {output}.")
+
+
+def report_files(model: Path, data: str, output: Path, train: str | None, force: bool, reading, as_json: bool) -> None:
+    """The page about what a compressor makes of DATA."""
+    from .. import load
+    from ..page_compress import Files, write
+
+    free_file(output, (".html",), force)
+    compressor = load(model)
+    files = Files(compressor, *(each and opened_for(compressor.model_, each, reading)[0] for each in (data, train)))
+    write(files, output, overwrite=force)
+    tell(files.told, as_json, lambda: "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in files.told.items()))
     note(f"Wrote {output}.")
 
 
