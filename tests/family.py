@@ -65,6 +65,7 @@ VARIANTS = {
     "quantised map": composed(n_components=None, architecture=Conv((4,)), bottleneck=VectorQuantized(8)),
     "levels of a map": composed(n_components=None, architecture=Conv((4,)), bottleneck=FiniteScalar((4, 4, 3, 3))),
     "hidden sparsity": composed(penalties=Sparsity(layer=0), architecture=Dense((16, 8))),
+    "sparsity of a transformer": composed(penalties=Sparsity(), architecture=Transformer(8, 1, patch=4)),
     "hidden KL": composed(penalties=Sparsity(-1, "kl"), architecture=Dense((16,), activation="sigmoid")),
     "connections": composed(architecture=Dense((16,), dropout=0.3, dropped="connections")),
     "dropout of each layer": composed(architecture=Dense((16, 8), dropout=(0.1, 0.3))),

@@ -17,9 +17,10 @@ from isthmus import Autoencoder, Training, load, presets
 from isthmus import autoencoder as estimator
 from isthmus import objective as objectives
 from isthmus import parts as all_parts
-from isthmus.generation import between, varied_codes
+from isthmus.generation import between, drawn_codes, varied_codes
 from isthmus.objective import ImportanceWeighted, RateDistortion, Sum
 from isthmus.parts import (
+    BOTTLENECKS,
     JPEG,
     L1,
     MMD,
@@ -73,6 +74,7 @@ from isthmus.parts import (
     VectorQuantized,
     Warp,
     Watermark,
+    part_of,
 )  # fmt: skip
 from isthmus.parts.base import Batch
 from isthmus.parts.gaussian import kl_to_normal
@@ -189,7 +191,7 @@ def test_any_batch_size_trains(name, size):
 
 @pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in UNBIASED])
-def test_a_batch_repeated_twice_has_the_same_objective(name, after_20_steps):
+def test_a_batch_repeated_twice_has_the_same_objective_but_for_estimates_over_its_pairs(name, after_20_steps):
     model = after_20_steps(name)
     once, twice = torch.arange(16), torch.arange(16).repeat(2)
     assert total(step_of(model, twice)) == pytest.approx(total(step_of(model, once)), rel=1e-5)
@@ -214,7 +216,7 @@ def test_a_term_of_the_whole_batch_counts_a_sample_of_weight_two_twice(model):
 
 @pytest.mark.law_of("every variant")
 @pytest.mark.parametrize("name", VARIANTS)
-def test_terms_a_sample_do_not_depend_on_the_batch(name, after_20_steps):
+def test_terms_a_sample_do_not_depend_on_the_batch_but_where_units_compete_in_it(name, after_20_steps):
     if name in ("batch_topk", "connections"):
         pytest.skip("chooses over the whole batch")
     model = after_20_steps(name)
@@ -579,6 +581,61 @@ def test_dropped_units_and_connections_keep_the_mean():
     linear = torch.nn.Linear(8, 4000, bias=False)
     torch.nn.init.ones_(linear.weight)
     assert float(through_dropped(linear, x[:1], 0.4, random).detach().mean()) == pytest.approx(8, abs=0.2)
+
+
+@pytest.mark.law_of("dropout")
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"bottleneck": Plain(dropout=0.4)},
+        {"architecture": Dense((16,), dropout=0.4, dropped="connections")},
+        {"architecture": Conv((4,), dropout=0.4)},
+    ],
+    ids=repr,
+)
+def test_every_dropout_is_there_while_training_and_nowhere_else(part):
+    model = fit(composed(corruption=None, **part), max_epochs=1)
+    first, second, again = (step_of(model, range(64), epoch=epoch).output for epoch in (1, 2, 1))
+    assert (first != second).any() and torch.equal(first, again)
+    if "bottleneck" in part:
+        assert float((step_of(model, range(256)).code.z == 0).float().mean()) == pytest.approx(0.4, abs=0.05)
+    data = model._rows(data_for(model)).block(0, 64)
+    torch.testing.assert_close(model.network_(data), model.network_(data), rtol=0, atol=0)
+
+
+# -------------------------------------------------------------------------------------------------- drawn codes
+
+
+RESTRICTED = [
+    name for name, model in VARIANTS.items() if hasattr(part_of(model.bottleneck, BOTTLENECKS, "bottleneck"), "project")
+]
+
+
+@pytest.mark.law_of("sparse", "kl_sparse", "topk", "batch_topk", "jumprelu", "vq", "residual_vq", "fsq", "compression")
+@pytest.mark.parametrize("name", [name for name in RESTRICTED if name != "residual_vq"])  # greedy: it may find a nearer sum
+def test_codes_of_data_are_those_that_the_bottleneck_can_give_and_so_are_drawn_ones(name, after_20_steps):
+    model = after_20_steps(name)
+    X, project = data_for(model)[:16], model.network_.bottleneck.project
+    codes = torch.as_tensor(model.encode(X)).to(model.dtype_)
+    torch.testing.assert_close(project(codes).detach(), codes, rtol=1e-5, atol=1e-6)
+    varied = varied_codes(model, X, 3, 0, 1.0)
+    torch.testing.assert_close(project(varied).detach(), varied, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_drawn_of_a_topk_code_has_at_most_k_units_and_of_a_codebook_its_entries():
+    topk = fit(preset("topk", 40, k=3), max_epochs=2)
+    topk.fit_prior("mixture", VECTORS)
+    for codes in (drawn_codes(topk, 50, 0), varied_codes(topk, VECTORS[:5], 10, 0, 3.0)):
+        assert int((codes != 0).sum(1).max()) <= 3 and float(codes.min()) >= 0
+    vq = fit(preset("vq"), max_epochs=2)
+    vq.fit_prior("mixture", VECTORS)
+    vectors, entries = drawn_codes(vq, 50, 0).reshape(-1, 1, 2), vq.network_.bottleneck.codebook[0]
+    assert float((vectors - entries).abs().amax(-1).amin(-1).max()) < 1e-6
+    residual = fit(preset("residual_vq"), max_epochs=2)
+    first, second = residual.network_.bottleneck.codebook
+    sums = (first[:, None] + second).reshape(1, -1, 2)
+    vectors = varied_codes(residual, VECTORS[:5], 10, 0, 3.0).reshape(-1, 1, 2)
+    assert float((vectors - sums).abs().amax(-1).amin(-1).max()) < 1e-5
 
 
 # -------------------------------------------------------------------------------------------------- quantised
@@ -1039,7 +1096,8 @@ def test_variations_of_a_sample_do_not_depend_on_its_company_and_outlive_saving(
     model = after_20_steps(name)
     X = data_for(model)
     alone = model.sample(4, like=X[:1], random_state=0)
-    assert len(np.unique(alone.reshape(4, -1).round(6), axis=0)) == 4
+    different = len(np.unique(alone.reshape(4, -1).round(6), axis=0))
+    assert different == 4 or (name == "vq" and different > 1)  # its vectors have eight entries
     np.testing.assert_array_equal(alone, model.sample(4, like=X[:3], random_state=0)[:4])
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(alone, load(tmp_path / "model").sample(4, like=X[:1], random_state=0))
@@ -1156,6 +1214,12 @@ REFUSED = {
     "one level": ({"bottleneck": FiniteScalar((1, 4))}, "levels"),
     "a grid too large to count": ({"bottleneck": FiniteScalar((1000,) * 4)}, "1,000,000,000,000 entries"),
     "a grid of nothing": ({"bottleneck": FiniteScalar(())}, "0 entries"),
+    "a normal prior on codes that nothing holds to it": ({"prior": "normal"}, "holds this model's codes.*prior='mixture'"),
+    "a normal prior on sparse codes": ({"prior": "normal", "bottleneck": TopK(2)}, "holds this model's codes.*prior='mixture'"),
+    "importance weights that warm up": (
+        {"bottleneck": Gaussian(warmup=5), "objective": "importance_weighted"}, "cannot warm up.*Leave warmup at 0"),
+    "sparsity of a recurrent network": (
+        {"penalties": "sparsity", "architecture": Recurrent(8), "kind": "sequences"}, "has 0 hidden.*Recurrent layers have"),
     "total correlation without a posterior": ({"penalties": TotalCorrelation()}, r"needs a posterior.*Use Gaussian\(\)"),
     "importance weights with beta 4": ({"bottleneck": Gaussian(4), "objective": "importance_weighted"}, r"Gaussian\(beta=1\)"),
     "importance weights without a posterior": ({"objective": "importance_weighted"}, r"Gaussian\(beta=1\)"),

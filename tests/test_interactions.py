@@ -449,7 +449,7 @@ def run(*arguments) -> None:
 
 def test_codes_in_a_file_are_decoded_with_their_users_and_samples_are_written_as_tables(tmp_path):
     model, codes, back, drawn = (tmp_path / name for name in ("m", "codes.parquet", "back.csv", "drawn.csv"))
-    fit(prior="normal").save(model)
+    fit(prior="mixture").save(model)
     RATED.to_csv(tmp_path / "data.csv", index=False)
     run("encode", model, tmp_path / "data.csv", "-o", codes)
     run("decode", model, codes, "-o", back)

@@ -157,7 +157,7 @@ def test_every_model_and_data_gets_a_page(case, images, y, tmp_path):
         (lambda: presets.kl_sparse(40, max_epochs=1), None, FREE - {"New samples"}),
         (lambda: Autoencoder(4, prior="mixture", architecture=Conv((4,)), max_epochs=1), None, FREE - {"How the code is used"}),
         (lambda: Autoencoder(4, architecture=Conv((4,), down="pool", up="unpool"), max_epochs=1), None, {"Filters"}),
-        (lambda: presets.conditional(4, max_epochs=1), lambda y: y, OPTIONAL - {"New samples"}),
+        (lambda: presets.conditional(4, max_epochs=1), lambda y: y, OPTIONAL),
         (lambda: presets.conditional(4, max_epochs=1), around, FREE),
     ],
 )
@@ -170,6 +170,14 @@ def test_the_page_has_the_sections_that_the_model_has(preset, told, expected, im
     parser = Balanced()
     parser.feed(page)
     assert not parser.open and not parser.wrong
+
+
+def test_new_rows_that_are_no_pictures_are_drawn_as_lines(images, tmp_path):
+    rows = images.reshape(len(images), -1) / 16
+    model = presets.variational(3, max_epochs=1, random_state=0).fit(rows)
+    page = report.write(model, rows[:30], tmp_path / "page.html").read_text(encoding="utf-8")
+    part = page[page.index("<h2>New samples</h2>") :]
+    assert len(re.findall('aria-label="New sample [0-9]+, as a line', part)) == 12
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         text, else dense.
     bottleneck : str or part, default "plain"
         What limits the code: "plain", "l1", "kl_sparse", "topk", "batch_topk", "jumprelu", "gaussian", "vector_quantized",
-        "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
+        "residual_quantized", "finite_scalar", "rounded", or a part such as `Gaussian(beta=4.0)`.
     corruption : "auto", None, str, part or list of them, default "auto"
         What is taken away from the source before it is encoded, while training. "auto" adds a little noise where samples
         are few, so that they are not learnt by heart: 14 / sqrt(n_samples * n_components) of the columns' spread. Of tables it
@@ -186,6 +186,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         fresh._fit(X, target, condition, sample_weight, validation, callbacks)
         self.__dict__ = fresh.__dict__
         return self
+
+    def fit_transform(self, X, y=None, *, condition=None, **fit_params):
+        """`fit` and then `transform`, of the same samples and with the same condition."""
+        return self.fit(X, y, condition=condition, **fit_params).transform(X, condition)
 
     def partial_fit(self, X, y=None, *, target=None, condition=None, sample_weight=None):
         """One pass of training over `X`, for streams: call it with one part of the data after another.
@@ -564,7 +568,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n : int, default 1; how many, or with `like` how many of each
         like : array like X, default None
             Draw around the codes of these: from their posteriors, or, where there are none, with a tenth of the spread of the
-            training codes.
+            training codes, half of it where codes are quantised. What is drawn is a code that the bottleneck can give.
         spread : float, default 1.0; with `like`: how many times as far
         condition : one label (or row) for all, or one for each; where the model was fitted with a condition
         random_state : int, RandomState or None, default None
@@ -583,7 +587,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             codes = generation.varied_codes(self, like, n, seed, spread, condition)
             alone = condition is None or self.condition_ is None or self.condition_.is_one(condition)
             condition = condition if alone else np.repeat(condition, n, 0)
-        return self._decoded(codes, np.empty(0, np.float32), condition)
+        return self._decoded(codes, self._like_the_data(), condition)
 
     def fit_prior(self, prior, X, condition=None):
         """Fits a prior ("normal", "mixture", "autoregressive" or a part) to the codes of `X`, whatever the model is."""
@@ -613,7 +617,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "samples of one size only. Resize or crop one of them."
             )
         spherical = getattr(self.network_.bottleneck, "posterior", False)
-        return self._decoded(generation.between(ends[0], ends[1], steps, spherical), np.empty(0, np.float32), condition)
+        codes = generation.possible(self, generation.between(ends[0], ends[1], steps, spherical))
+        return self._decoded(codes, self._like_the_data(), condition)
+
+    def _like_the_data(self) -> np.ndarray:
+        """No numbers, in the precision of the data that the model was fitted to."""
+        return np.empty(0, np.float64 if self.target_schema_.dtype == "float64" else np.float32)
 
     def posterior(self, X, condition=None):
         """Mean and standard deviation of every sample's code, (n_samples, n_components) each; for Gaussian bottlenecks."""
@@ -632,7 +641,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         `inverse_transform(codes + direction)` shows the samples with it. `has` : (n_samples,) of True and False.
         """
-        has = np.asarray(has, bool)
+        has = np.asarray(has)
+        if not set(np.unique(has).tolist()) <= {0, 1}:
+            raise ValueError(
+                f"has must say True or False for each sample, but holds {has.reshape(-1)[:5].tolist()}. Pass y == 3, say."
+            )
+        has = has.astype(bool)
         codes = np.asarray(self.transform(X) if condition is None else self.transform(X, condition))
         if has.shape != (len(codes),) or has.all() or not has.any():
             raise ValueError(f"has must say True or False for each of the {len(codes)} samples, and both must occur.")

@@ -16,6 +16,7 @@ from .parts import PRIORS, Normal, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
 
+_AROUND, _QUANTISED = 0.1, 0.5  # the width of variations over that of the training codes; entries lie far from one another
 _MOST_CODES = 2**16  # of a stream, that a prior is fitted to after training
 RANGES = {
     "n": whole("[1, inf)"),
@@ -79,7 +80,10 @@ def prior_of(model):
             model._need("encoder")  # it is made of posteriors
         return network.prior
     if not getattr(network.bottleneck, "posterior", False) and not held_to_normal(network):
-        raise ValueError("This model has no prior to draw codes from. Call fit_prior('mixture', X), or fit it with prior=...")
+        raise ValueError(
+            "This model has no prior to draw codes from. Call fit_prior('mixture', X), or fit it with prior=... "
+            "(isthmus sample: --prior DATA)."
+        )
     return built_prior("normal", model)
 
 
@@ -152,7 +156,7 @@ def len_of(X) -> int:
 def drawn_codes(model, n: int, seed: int) -> Tensor:
     """(n, *code_shape) codes from the prior; the i-th depends on seed and i alone."""
     random = Random(seed, "sample", 0, torch.arange(int(n), device=model.device_))
-    return prior_of(model).sample(random, model.network_).cpu()
+    return possible(model, prior_of(model).sample(random, model.network_))
 
 
 @torch.no_grad()
@@ -162,12 +166,20 @@ def varied_codes(model, X, n: int, seed: int, spread: float, condition=None) -> 
     told = model._told(condition, len(rows))
     if getattr(model.network_.bottleneck, "posterior", False):
         mean, std = moments(model, rows, *told)
-    else:  # no posterior: a tenth as wide as the training codes, which a penalty may hold to a width of one
+    else:  # no posterior: so much as wide as the training codes, which a penalty may hold to a width of one
         mean = in_blocks(model._code, model.block_, rows, *told)
         known = getattr(model, "code_spread_", None)  # of old folders none is known
-        std = 0.1 * (torch.ones(()) if known is None else known).to(mean).expand_as(mean)
+        width = _QUANTISED if hasattr(model.network_.bottleneck, "from_index") else _AROUND
+        std = width * (torch.ones(()) if known is None else known).to(mean).expand_as(mean)
     mean, std = (x.repeat_interleave(n, 0) for x in (mean, std))
-    return mean + spread * std * Random(seed, "like", 0, torch.arange(len(mean))).normal_like(mean)
+    return possible(model, mean + spread * std * Random(seed, "like", 0, torch.arange(len(mean))).normal_like(mean))
+
+
+@torch.no_grad()
+def possible(model, codes: Tensor) -> Tensor:
+    """The nearest codes that the bottleneck can give: sparse ones keep to their units, quantised ones to their entries."""
+    project = getattr(model.network_.bottleneck, "project", None)
+    return (codes if project is None else project(codes.to(model.device_, model.dtype_))).cpu()
 
 
 def moments(model, *rows) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ from .parts import (
     Data,
     Ended,
     Modules,
+    Normal,
     Part,
     part_of,
 )
@@ -239,7 +240,8 @@ class Network(nn.Module):
         noted: list = []
         names = (*self.architecture.halves["encoder"], "act")
         parts = [getattr(self.architecture, name) for name in names if hasattr(self.architecture, name)]
-        acts: set[Any] = {m for part in parts for m in part.modules() if isinstance(m, tuple(ACTIVATIONS.values()))}
+        modules = [m for part in parts if isinstance(part, nn.Module) for m in part.modules()]  # some are parameters, or None
+        acts: set[Any] = {m for m in modules if isinstance(m, tuple(ACTIVATIONS.values()))}
         hooks = [act.register_forward_hook(lambda act, inputs, output: noted.append(noted_as(act, output))) for act in acts]
         try:
             yield noted
@@ -311,6 +313,11 @@ def check_combination(network: Network) -> None:
             "code does not have. Leave prior away, or use an architecture that decodes from the code alone (up='transpose')."
         )
     posterior = getattr(network.bottleneck, "posterior", False)
+    if isinstance(network.prior, Normal) and not (posterior or any(getattr(p, "holds_to_normal", False) for p in penalties)):
+        raise ValueError(
+            f"prior={network.prior!r}, but nothing holds this model's codes to N(0, I), so draws from there would decode to no "
+            "sample of the data. Use prior='mixture', which is fitted to the codes, or bottleneck='gaussian'."
+        )
     for penalty in penalties:
         if getattr(penalty, "needs_posterior", False) and not posterior:
             raise ValueError(f"{penalty!r} needs a posterior, but bottleneck={network.bottleneck!r} has none. Use Gaussian().")

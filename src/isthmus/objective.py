@@ -64,6 +64,11 @@ class ImportanceWeighted(Objective):
             raise ValueError(
                 f"ImportanceWeighted bounds the likelihood, which needs bottleneck=Gaussian(beta=1), not {network.bottleneck!r}."
             )
+        if getattr(network.bottleneck, "warmup", 0):
+            raise ValueError(
+                f"ImportanceWeighted bounds the likelihood from the first step on, so {network.bottleneck!r} cannot warm up. "
+                "Leave warmup at 0."
+            )
 
     def forward(self, step: Step) -> dict:
         weights = [log_weight(step, step.random.stream(f"draw {i}") if i else None) for i in range(self.draws)]

@@ -22,24 +22,41 @@ def shown(study: Study, values) -> np.ndarray:
 
 
 def new_samples_section(study: Study, most: int = 12) -> str:
-    """New samples above the nearest of the data, so that one sees whether they are new."""
-    if not is_picture(study) or study.classes is not None:
-        return ""
+    """New samples above the nearest of the data, so that one sees whether they are new; of rows that are no pictures as lines."""
     told = None if study.condition is None else study.condition[np.linspace(0, len(study.condition) - 1, most).astype(int)]
     new = drawn(study, most, told)
     if new is None:
         return ""
     known, source = (study.X, study.values) if study.train_values is None else (study.train, study.train_values)
     distance, place = NearestNeighbors(n_neighbors=1).fit(source).kneighbors(numbers(new, study.model.schema_))
+    where = "these samples" if study.train is None else "the training data"
+    if not is_picture(study):
+        lead = f"Decoded from codes that the prior drew, blue; orange the nearest of {where}, and their squared distance."
+        pairs = zip(numbers(new, study.model.schema_), source[place[:, 0]], distance[:, 0], strict=True)
+        cells = "".join(new_line(*pair, i) for i, pair in enumerate(pairs))
+        return section("New samples", lead, f'<div class="samples wide">{cells}</div>')
     pairs = zip(shown(study, new), shown(study, plots.dense(known)[place[:, 0]]), distance[:, 0], strict=True)
     cells = "".join(
         f"<figure>{png(fresh, f'new sample {i}')}{png(near, 'the nearest known one')}"
         f"<figcaption>{np.square(gap):#.3g}</figcaption></figure>"
         for i, (fresh, near, gap) in enumerate(pairs)
     )
-    where = "these samples" if study.train is None else "the training data"
     lead = f"Decoded from codes that the prior drew; below each the nearest of {where}, and their squared distance."
     return section("New samples", lead, f'<div class="samples">{cells}</div>')
+
+
+def new_line(fresh: np.ndarray, near: np.ndarray, gap: float, place: int) -> str:
+    """A new row of numbers over the nearest known one."""
+
+    def draw(figure):
+        ax = figure.subplots()
+        ax.plot(near, color=plots.OTHER, linewidth=1)
+        ax.plot(fresh, color=plots.OURS, linewidth=1)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        plots.bare(ax)
+
+    chart = svg(draw, 3.4, 2, f"New sample {place}, as a line over the nearest known one")
+    return f"<figure>{chart}<figcaption>{np.square(gap):#.3g}</figcaption></figure>"
 
 
 def drawn(study: Study, count: int, condition):

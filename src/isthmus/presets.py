@@ -4,6 +4,7 @@ Every preset is a function that returns an unfitted `Autoencoder`; keyword argum
 """
 
 import functools
+from types import SimpleNamespace
 
 from .autoencoder import Autoencoder
 from .network import several
@@ -34,6 +35,7 @@ from .parts import (
     Vamp,
     VectorQuantized,
 )  # fmt: skip
+from .parts.ranges import check_ranges, number
 from .training import Training
 
 
@@ -309,7 +311,7 @@ def variational(n_components="auto", *, beta=1.0, **kwargs):
 def beta(n_components="auto", *, beta=4.0, **kwargs):
     """A variational autoencoder whose code costs more, so that fewer components say more of it (Higgins et al. 2017).
 
-    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta > 0; above 1 it costs more
+    minimises  E[ loss(x, decode(z)) + beta * KL(q(z | x) || N(0, I)) ],   beta >= 0; above 1 it costs more
 
     >>> beta(4, max_epochs=1).fit(X).sample(3).shape
     (3, 64)
@@ -461,8 +463,7 @@ def compression(n_components="auto", *, rate=0.05, **kwargs):
     >>> compression(8, max_epochs=1).fit(X).reconstruct(X).shape
     (100, 64)
     """
-    if not rate > 0:
-        raise ValueError(f"rate={rate!r}: a number above zero is expected.")
+    check_ranges(SimpleNamespace(rate=rate), {"rate": number("(0, inf)")}, "presets.compression")
     parts = {"bottleneck": Rounded(), "objective": RateDistortion(1 / rate)}
     return Autoencoder(n_components, **parts, **({"loss": "squared", "corruption": None} | kwargs))
 

@@ -17,7 +17,12 @@ def sample(
     output: Out,
     n: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1), help="How many.")] = 64,
     condition: Annotated[str | None, Parameter(help="The label to draw, where the model was fitted with labels.")] = None,
-    prior: Annotated[str | None, Parameter(help="DATA to fit a mixture of Gaussians to, where the model has no prior.")] = None,
+    prior: Annotated[
+        str | None,
+        Parameter(
+            help="DATA to fit a prior to, where the model has none: a mixture, or of quantised codes an autoregressive one."
+        ),
+    ] = None,
     shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     seed: int = 0,
     reading: ReadingFlags | None = None,
@@ -27,7 +32,10 @@ def sample(
     fitted = loaded(model)
     target = free_drawing(output, fitted, force)
     if prior is not None:
-        fitted.fit_prior("mixture", opened_for(fitted, prior, reading)[0], told_to(fitted, prior))
+        discrete = hasattr(fitted.network_.bottleneck, "from_index")
+        fitted.fit_prior(
+            "autoregressive" if discrete else "mixture", opened_for(fitted, prior, reading)[0], told_to(fitted, prior)
+        )
     write_drawn(target, fitted.sample(n, condition=label_of(fitted, condition), random_state=seed), fitted, shape)
 
 

@@ -23,7 +23,7 @@ from .common import (
     tell,
     told_to,
 )
-from .output import free_file, free_output, write_films, write_result
+from .output import free_file, free_output, sizes_of, write_films, write_result
 
 
 @app.command
@@ -138,6 +138,7 @@ def report(
     *,
     output: Out = Path("report.html"),
     train: Annotated[str | None, Parameter(help="The data the model was trained on, to fit PCA to and to compare.")] = None,
+    shape: Annotated[str | None, Parameter(help="Of vectors that are pictures: 28,28.")] = None,
     force: Force = False,
     reading: ReadingFlags | None = None,
     as_json: Json = False,
@@ -160,7 +161,8 @@ def report(
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
         train_X, train_y, train_told = opened_for(fitted, train, reading)[0], labels_of(train), told_to(fitted, train)
-    study = page.study_of(fitted, X, y, train_X, train_y, condition=told, train_condition=train_told)
+    size = None if shape is None else sizes_of(shape, fitted.schema_.size)
+    study = page.study_of(fitted, X, y, train_X, train_y, shape=size, condition=told, train_condition=train_told)
     page.write_study(study, output, overwrite=force)
     tell(study.rows, as_json, lambda: page.text_table(study.rows))
     note(f"Wrote {output}.")

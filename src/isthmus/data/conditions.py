@@ -32,7 +32,8 @@ class Condition:
         """Rows for `count` samples; one label (or one row) alone is told to all of them."""
         if condition is None:
             raise ValueError(
-                f"This model was fitted with a condition ({self}). Pass condition=, one for each of the {count} samples."
+                f"This model was fitted with a condition ({self}). Pass condition=, one for each of the {count} samples "
+                "(isthmus sample and interpolate: --condition LABEL)."
             )
         values = np.asarray(condition)
         if self.is_one(values):

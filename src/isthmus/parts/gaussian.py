@@ -12,6 +12,15 @@ from .ranges import number, whole
 _LOG_2PI = math.log(2 * math.pi)
 
 
+def within_reason(logvar: Tensor, least: float = -20.0, most: float = 10.0) -> Tensor:
+    """The log-variance, cut where its exponential would overrun; its gradient is not, so that it comes back from beyond.
+
+    >>> within_reason(torch.tensor([-3.0, 50.0]))
+    tensor([-3., 10.])
+    """
+    return logvar - (logvar - logvar.clamp(least, most)).detach()
+
+
 def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL of N(mean, exp(logvar)) to N(0, 1), in nats, component by component.
 
@@ -90,7 +99,7 @@ class Gaussian(Part):
         bias_of(self.logvar).fill_(-2.0)
 
     def forward(self, hidden, random=None) -> Code:
-        mean, logvar = self.mean(hidden), self.logvar(hidden).clamp(-20, 20)  # (batch, n_components) each
+        mean, logvar = self.mean(hidden), within_reason(self.logvar(hidden))  # (batch, n_components) each
         kl = kl_to_normal(mean, logvar)
         code = Code(mean, cost=self.price * kl.sum(1), extra={"mean": mean, "logvar": logvar, "kl": kl})
         if random is not None:

@@ -225,7 +225,8 @@ class Sparsity(Part):
         if not -len(layers) <= self.layer < len(layers):
             raise ValueError(
                 f"Sparsity(layer={self.layer}): the encoder has {len(layers)} hidden layers with an activation. Set layer to one "
-                "of them, such as -1 for the last, or give it more: Dense(hidden=(128, 64)), or modules such as nn.ReLU()."
+                "of them, such as -1 for the last, or give it more: Dense(hidden=(128, 64)), or modules such as nn.ReLU(). "
+                "Recurrent layers have their activations within, where no penalty sees them."
             )
         activation = type(layers[self.layer]).__name__
         if self.kind == "kl" and activation != "Sigmoid":

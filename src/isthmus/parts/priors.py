@@ -150,6 +150,10 @@ class Vamp(Prior):
             raise ValueError(f"{self!r} trains inputs, which cells of a table cannot be. Use Normal(), or Mixture() afterwards.")
         if network.schema.tokens:
             raise ValueError(f"{self!r} trains inputs, which tokens cannot be. Use Normal(), or Mixture() afterwards.")
+        if None in network.inlet.shape:
+            raise ValueError(
+                f"{self!r} trains inputs of one size, but these samples differ in it. Use Normal(), or Mixture() afterwards."
+            )
         self.inputs = nn.Parameter(torch.zeros(self.components, *network.inlet.shape))
 
     @torch.no_grad()

@@ -134,16 +134,26 @@ class VectorQuantized(Quantized):
         vectors = self.vectors(hidden)  # (batch, *places, dim)
         if random is not None and not self.count.any():
             self.start(vectors.detach())
-        rest, index, residuals = vectors, [], []
-        for codebook in self.codebook:
-            residuals.append(rest)
-            index.append(nearest(rest, codebook))
-            rest = rest - codebook[index[-1]]
+        index, residuals, rest = self.chosen(vectors)
         quantised = vectors - rest  # the sum of the chosen entries
         cost = self.commitment * rest.flatten(1).square().sum(1)
         z = vectors + (quantised - vectors).detach()
         stacked = torch.stack(index, -1) if self.levels > 1 else index[0]
         return Code(z.reshape(-1, *self.code_shape), cost, extra={"index": stacked, "residuals": residuals, "by_level": index})
+
+    def chosen(self, vectors: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Codebook by codebook the entries nearest to what those before left, and what that was; then what is left at last."""
+        rest, index, residuals = vectors, [], []
+        for codebook in self.codebook:
+            residuals.append(rest)
+            index.append(nearest(rest, codebook))
+            rest = rest - codebook[index[-1]]
+        return index, residuals, rest
+
+    def project(self, z: Tensor) -> Tensor:
+        """Codes made of entries, chosen as for vectors of the encoder, of any codes (batch, *code_shape)."""
+        index = self.chosen(z.reshape(-1, *self.places, self.width))[0]
+        return self.from_index(torch.stack(index, -1) if self.levels > 1 else index[0])
 
     def from_index(self, index: Tensor) -> Tensor:
         """Codes (batch, *code_shape) of entries (batch, *places[, levels])."""
@@ -271,6 +281,13 @@ class FiniteScalar(Quantized):
     def from_index(self, index: Tensor) -> Tensor:
         """Codes (batch, *code_shape) of entries (batch, *places)."""
         digits = index.unsqueeze(-1) // self.place % self.counts - self.counts // 2
+        return (digits / self.reach).reshape(-1, *self.code_shape)
+
+    def project(self, z: Tensor) -> Tensor:
+        """The nearest codes on the grid, of any codes (batch, *code_shape)."""
+        least = -(self.counts // 2)
+        digits = (z.reshape(-1, *self.places, self.width) * self.reach).round()
+        digits = torch.minimum(torch.maximum(digits, least), least + self.counts - 1)
         return (digits / self.reach).reshape(-1, *self.code_shape)
 
     @property

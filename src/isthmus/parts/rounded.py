@@ -85,6 +85,10 @@ class Rounded(Part):
         z = v + step * (random.uniform_like(v) - 0.5) if random is not None else step * index if self.rounds else v
         return Code(z, cost=self.beta * self.nats(z, step).flatten(1).sum(1), extra={"index": index.to(torch.int64)})
 
+    def project(self, z: Tensor) -> Tensor:
+        """The nearest multiples of the steps, of any codes (batch, *code_shape)."""
+        return self.steps * (z / self.steps).round()
+
     @torch.no_grad()
     def start(self, v: Tensor) -> None:
         """The first densities: around the mean of each number over the first batch, from narrow to as wide as it spreads."""

@@ -59,6 +59,10 @@ class SparseBottleneck(Part):
         """Which units of every code count as active."""
         return z != 0
 
+    def project(self, z: Tensor) -> Tensor:
+        """The nearest codes that this bottleneck can give, of any codes (batch, *code_shape)."""
+        return z.relu() if self.activation == "relu" else z
+
     @torch.no_grad()
     def after(self, step: Step) -> None:
         active = self.active(step.code.z)
@@ -159,6 +163,9 @@ class KLSparse(SparseBottleneck):
     def active(self, z):
         return z > self.target
 
+    def project(self, z):
+        return z.clamp(0, 1)
+
 
 class TopK(SparseBottleneck):
     """Keeps the k largest activations of every sample (Makhzani & Frey 2014, "k-sparse autoencoders").
@@ -205,6 +212,9 @@ class TopK(SparseBottleneck):
     def forward(self, hidden, random=None) -> Code:
         before = self.linear(hidden)  # (batch, n_components)
         return Code(keep_largest(self.act(before), self.kept), extra={"before": before})
+
+    def project(self, z):
+        return keep_largest(z.relu(), self.kept)
 
     def auxiliary(self, step: Step) -> Tensor | None:
         """(batch,) nats; None where this is left out."""
@@ -258,10 +268,12 @@ class BatchTopK(TopK):
         before = self.linear(hidden)
         excited = self.act(before)
         if random is None:
-            least = self.threshold / self.averaged.clamp_min(1e-12)
-            return Code(excited * (excited > least), extra={"before": before})
+            return Code(self.project(excited), extra={"before": before})
         z = keep_largest(excited.view(1, -1), self.kept * len(before)).view_as(before)
         return Code(z, extra={"before": before})
+
+    def project(self, z):
+        return z * (z > self.threshold / self.averaged.clamp_min(1e-12))
 
     @torch.no_grad()
     def after(self, step: Step) -> None:
@@ -334,6 +346,9 @@ class JumpReLU(SparseBottleneck):
         z = Jump.apply(excited, threshold, self.bandwidth)
         active = SoftStep.apply(excited, threshold, self.bandwidth).flatten(1).sum(1)  # (batch,)
         return Code(z, cost=self.weight * active, extra={"before": before, "active": active})
+
+    def project(self, z):
+        return z * (z > self.log_threshold.exp())
 
     def batch_cost(self, code: Code, sample_weight: Tensor | None = None) -> Tensor | None:
         if self.l0 is None:
