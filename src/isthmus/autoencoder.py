@@ -458,11 +458,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        path : file that ends in .npy, or in .parquet, whose columns then have the names of `get_feature_names_out`. It is there
-            as a whole or not at all.
+        path : file that ends in .npy, in .parquet, whose columns then have the names of `get_feature_names_out`, or in .npz: an
+            array a sample in its natural shape, which may differ in size. It is there as a whole or not at all.
         X, condition : as for `transform`
         overwrite : bool, default False; whether a file that is there is replaced
-        names : list of str, default None; of the samples, as a first column "name" of a .parquet file
+        names : list of str, default None; of the samples, as a first column "name" of a .parquet file, or of the arrays in .npz
 
         >>> model.encode_to(folder / "codes.npy", X)
         >>> bool((np.load(folder / "codes.npy") == model.transform(X)).all())
@@ -697,7 +697,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if None in self.code_shape_:
             raise ValueError(
                 f"This model's codes have shape {self.code_shape_} and differ in size as the samples do, so they fill no table. "
-                "Use encode(X), which gives a list, or fit with n_components=32, say; pictures must then be of one size."
+                "Use encode(X), which gives a list, or a file .npz (encode_to, isthmus encode -o codes.npz), or fit with "
+                "n_components=32, say; pictures must then be of one size."
             )
 
     def _need(self, half: str) -> None:

@@ -44,12 +44,13 @@ def demo(*, output: Out = Path("isthmus-demo"), seed: int = 0, as_json: Json = F
 def encode(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
     """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
 
-    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users.
+    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users. As .npz,
+    every sample's code is an array of its own, in its natural shape, under the name of its file: for codes that differ in size.
     """
-    target = free_file(output, (".npy", ".csv", ".parquet"), force)
+    target = free_file(output, (".npy", ".npz", ".csv", ".parquet"), force)
     fitted = loaded(model)
     X, names = opened_for(fitted, data, reading)
-    users = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
+    users = fitted.schema_.kind == "interactions" and target.suffix.lower() not in (".npy", ".npz")
     if target.suffix.lower() != ".csv" and not users:
         return fitted.encode_to(target, X, told_to(fitted, data), force, names)
     from ..data.frames import write_frame
@@ -72,16 +73,18 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode codes, .npy or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
+    """Decode codes, .npy, .npz or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
-    from ..data import read_path
+    from ..data import Named, read_path
     from ..files import NAMES
 
-    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".csv", ".parquet"):
-        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy, .csv or .parquet file that 'isthmus encode' wrote.")
-    found, names = read_path(codes)[0], None
+    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".npz", ".csv", ".parquet"):
+        raise FileNotFoundError(f"{codes} is no file of codes. Give the file that 'isthmus encode' wrote: .npy, .npz, .csv, .parquet.")
+    found, names = read_path(codes, "sequences" if codes.suffix.lower() == ".npz" else "auto")[0], None
+    if isinstance(found, Named):
+        found, names = found if None in fitted.code_shape_ else stacked(found), found.names
     if hasattr(found, "set_index") and found.shape[1] == (fitted.n_components_ or 0) + 1:
         found = found.set_index(found.columns[0])  # the users, or the names of files, that `encode` wrote beside the codes
         names = found.index.tolist() if found.index.name == NAMES else None
@@ -193,6 +196,16 @@ def info(
     is_model = any((Path(what) / name).is_file() for name in ("config.json", "model.safetensors"))
     facts = about_model(Path(what)) if is_model else about_data(what, kind, **options_of(reading))
     tell(facts, as_json, lambda: as_text(facts))
+
+
+def stacked(codes):
+    """Codes of one shape, an array each, as (n, numbers in the code)."""
+    import numpy as np
+
+    differ = [name for name, code in zip(codes.names, codes, strict=True) if code.shape != codes[0].shape]
+    if differ:
+        raise ValueError(f"The codes {codes.names[0]!r} and {differ[0]!r} differ in shape, but this model's have one shape.")
+    return np.stack(codes).reshape(len(codes), -1)
 
 
 def tell_text_figures(model, data: str, train: str | None, as_json: bool) -> None:
