@@ -33,7 +33,11 @@ def of_sequences(folder):
 
 def of_text(folder):
     (folder / "in.txt").write_text("a dog runs\na cat\nno\n")
-    return folder / "in.txt", Autoencoder(None, architecture=Local(stride=1, numbers=1), max_epochs=1, random_state=0), list("012")
+    return (
+        folder / "in.txt",
+        Autoencoder(None, architecture=Local(stride=1, numbers=1), max_epochs=1, random_state=0),
+        list("012"),
+    )
 
 
 @pytest.mark.parametrize("make", [of_pictures, of_sequences, of_text])

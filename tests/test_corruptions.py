@@ -124,7 +124,7 @@ def test_all_frames_of_a_clip_are_damaged_by_the_draw_of_one_picture(name):
     for frame in range(3):
         alone = damaged(corruption, frames[:, frame])
         torch.testing.assert_close(left[:, frame], alone, rtol=0, atol=1e-6)
-    with pytest.raises(ValueError, match="damages pictures, but a sample has shape \\(20, 3\\).*or clips of them, kind='video'"):
+    with pytest.raises(ValueError, match=r"damages pictures, but a sample has shape \(20, 3\).*or clips of them, kind='video'"):
         CORRUPTIONS[name]().build(of(frames[0, 0]))
 
 

@@ -117,7 +117,7 @@ def test_where_all_are_damaged_nothing_is_left_out(case, tmp_path):
     make(tmp_path)
     for file in tmp_path.iterdir():
         damage(file)
-    with pytest.raises(ValueError, match="None of the 3 .* can be read; of the last one: .*2\\."):
+    with pytest.raises(ValueError, match=r"None of the 3 .* can be read; of the last one: .*2\."):
         read_path(tmp_path, skip_corrupt=True)
 
 

@@ -46,7 +46,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     architecture : "auto", str or part, default "auto"
         The networks that read and write: "dense", "conv", "recurrent", "transformer" or "local", or a part such as
         `Dense(hidden=(128, 64))`. "auto" is convolutional for images and video, recurrent for sequences and sound, local for
-        text, else dense.
+        text, else dense; where a target has another size, which convolution and local layers keep, dense, and of text recurrent.
     bottleneck : str or part, default "plain"
         What limits the code: "plain", "l1", "kl_sparse", "topk", "batch_topk", "jumprelu", "gaussian", "vector_quantized",
         "residual_quantized", "finite_scalar", or a part such as `Gaussian(beta=4.0)`.
@@ -280,9 +280,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
-        given = self.architecture
+        given, size, wanted = self.architecture, *(one.shape[: one.axes] for one in (self.schema_, self.target_schema_))
         choices = Choices(
-            architecture=defaults.architecture(self.schema_.kind) if is_auto(given) else given,
+            architecture=defaults.architecture(self.schema_.kind, size, wanted) if is_auto(given) else given,
             bottleneck=self.bottleneck,
             corruption=self.corruption_,
             loss=self.loss_,

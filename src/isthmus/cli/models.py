@@ -73,7 +73,7 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode codes, .npy, .npz or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
+    """Decode codes into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
@@ -81,7 +81,9 @@ def decode(
     from ..files import NAMES
 
     if not codes.is_file() or codes.suffix.lower() not in (".npy", ".npz", ".csv", ".parquet"):
-        raise FileNotFoundError(f"{codes} is no file of codes. Give the file that 'isthmus encode' wrote: .npy, .npz, .csv, .parquet.")
+        raise FileNotFoundError(
+            f"{codes} is no file of codes. Give the file that 'isthmus encode' wrote: .npy, .npz, .csv, .parquet."
+        )
     found, names = read_path(codes, "sequences" if codes.suffix.lower() == ".npz" else "auto")[0], None
     if isinstance(found, Named):
         found, names = found if None in fitted.code_shape_ else stacked(found), found.names

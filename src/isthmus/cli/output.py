@@ -73,7 +73,9 @@ def refuse_outside(folder: Path, names: list[str]) -> None:
     """Refuses names, which may come from a file of codes, that lead out of the folder."""
     for name in map(Path, names):
         if name.is_absolute() or ".." in name.parts:
-            raise ValueError(f"{str(name)!r} lies outside of {folder}. Names of files within it are expected: rename this sample.")
+            raise ValueError(
+                f"{str(name)!r} lies outside of {folder}. Names of files within it are expected: rename this sample."
+            )
 
 
 def write_films(path: Path, model, clips, force: bool) -> None:

@@ -96,6 +96,15 @@ class PictureFolder(Lazy):
             self.next = places[-1] + 1
         return reading.pixels()
 
+    def handed_over(self):
+        if len(self.there) < len(self):
+            return super().handed_over()
+        self.read(np.arange(len(self)))
+        return self.pixels
+
+    def let_go(self):
+        self.pixels, self.there, self.ahead = np.empty_like(self.pixels), np.zeros_like(self.there), None
+
     def known(self, places: np.ndarray) -> np.ndarray:
         """Which of these are decoded already."""
         known = places < len(self.there)
@@ -238,6 +247,7 @@ def refuse_mixed(files: Sequence[str], forms: Sequence[Form]) -> None:
 
 def read_mixed(folder: Path, on_error: OnError = "raise", memory: int = MEMORY) -> tuple[list[np.ndarray], list[str]]:
     """All pictures of a folder, whatever their sizes, and their names; the pixels may take `memory` bytes."""
+
     def named(file: str) -> str:
         return os.path.relpath(file, folder)
 

@@ -157,6 +157,9 @@ class Grouped(Lazy):
             self.last = last = (place, self.converted(place))
         return last[1]
 
+    def let_go(self):
+        self.last = None
+
     def fill(self, start: int, stop: int, out: np.ndarray) -> None:
         """The samples from `start` to `stop`, written into `out`; whole row groups on their way to a window are not kept."""
         first = int(np.searchsorted(self.edges, start))

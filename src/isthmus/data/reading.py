@@ -133,8 +133,8 @@ READERS: dict[str, Callable[[Path, Options], Found]] = {
     ".wav": sound, ".npy": npy, ".npz": npz, ".parquet": parquet, **dict.fromkeys(TEXT_TABLES, csv),
 }  # fmt: skip
 READABLE = (
-    "a folder of pictures, films, sound, text or .parquet files, a picture, a film, a .wav file, a .npy array, a sparse matrix or "
-    "sequences (.npz), a .csv, .tsv or .parquet table (.csv.gz too), or sentences (.txt, .jsonl)"
+    "a folder of pictures, films, sound, text or .parquet files, a picture, a film, a .wav file, a .npy array, a sparse matrix "
+    "or sequences (.npz), a .csv, .tsv or .parquet table (.csv.gz too), or sentences (.txt, .jsonl)"
 )
 
 

@@ -70,6 +70,17 @@ class Clips(Lazy):
             values[row][count:] = values[row][count - 1]
         return values
 
+    def handed_over(self):
+        values, ends = np.empty(self.shape, self.dtype), [*self.windows[1:], (-1, 0)]
+        for place, ((number, start), (coming, begin)) in enumerate(zip(self.windows, ends, strict=True)):
+            values[place] = self[place]
+            for frame in range(start, begin if coming == number else start + self.frames):  # which no later window wants
+                self.kept.pop((number, frame), None)
+        return values
+
+    def let_go(self):
+        self.kept.clear()
+
     def _fill(self, window: np.ndarray, number: int, start: int) -> None:
         """The frames of a film from `start` on: those that are kept, and the others decoded."""
         missing = []
