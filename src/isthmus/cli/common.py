@@ -23,7 +23,7 @@ app = App(
 Data = Annotated[
     str,
     Parameter(
-        help="A path (folder of pictures, films, sound, text; .mp4, .npy, .npz, .csv, .tsv, .parquet, .txt, .jsonl) or digits, mnist."
+        help="A path (folder of pictures, films, sound, text; .mp4, .npy, .npz, .csv, .parquet, .txt, ...) or digits, mnist."
     ),
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]

@@ -17,7 +17,6 @@ from .common import (
     labels_of,
     loaded,
     note,
-    opened,
     opened_for,
     options_of,
     tell,
@@ -149,18 +148,19 @@ def report(
 ):
     """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA.
 
-    Of text no page is written: exact match, character error and bits a character are printed, and a control. Where MODEL is an
-    application that compresses, the page is about its files: their size beside codecs, and samples before and after.
+    Of text, and of samples that differ in size, the page shows samples beside what is rebuilt of them; of text exact match,
+    character error and bits a character are told, and a control. Where MODEL is an application that compresses, the page is about
+    its files: their size beside codecs, and samples before and after.
     """
-    from .. import load
+    from .. import load, page_samples
     from .. import report as page
 
     if hasattr(load(model), "compress_to"):
         return report_files(model, data, output, train, force, reading, as_json)
     fitted = loaded(model)
-    if fitted.schema_.kind == "text":
-        return tell_text_figures(fitted, data, train, as_json)
     free_file(output, (".html",), force)
+    if page_samples.is_of_samples(fitted):
+        return report_of_samples(fitted, data, train, output, reading, force, as_json)
     X, _ = opened_for(fitted, data, reading)
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
@@ -210,9 +210,14 @@ def stacked(codes):
     return np.stack(codes).reshape(len(codes), -1)
 
 
-def tell_text_figures(model, data: str, train: str | None, as_json: bool) -> None:
-    """What `report` tells of a model of text."""
-    from .. import sentences
+def report_of_samples(model, data: str, train: str | None, output: Path, reading, force: bool, as_json: bool) -> None:
+    """What `report` writes and tells of text, and of samples that differ in size."""
+    from .. import page_samples, sentences
+    from ..report import write_page
 
-    rows = sentences.text_figures(model, opened(data, "text")[0], train=None if train is None else opened(train, "text")[0])
-    tell(rows, as_json, lambda: sentences.figures_as_text(rows))
+    X, learnt = opened_for(model, data, reading)[0], None if train is None else opened_for(model, train, reading)[0]
+    rows = page_samples.figures_of(model, X, learnt)
+    write_page(lambda: page_samples.page_of(model, X, train=learnt, rows=rows), output, force)
+    as_text = sentences.figures_as_text if model.schema_.kind == "text" else page_samples.figures_as_text
+    tell(rows, as_json, lambda: as_text(rows))
+    note(f"Wrote {output}.")
