@@ -48,6 +48,7 @@ OUTER = (
     "page",
     "page_cluster",
     "page_codes",
+    "page_compress",
     "page_detect",
     "page_search",
     "page_map",
