@@ -38,8 +38,9 @@ def pictures(count: int = 6, height: int = 24, width: int = 20, channels: int = 
 
 
 def of(values: torch.Tensor):
-    """A schema of pictures like these."""
-    return type("schema", (), {"shape": tuple(values.shape[1:]), "axes": 2, "columns": None, "tokens": 0, "kind": "images"})
+    """A schema of pictures, or clips, like these."""
+    axes = values.ndim - 2
+    return type("schema", (), {"shape": tuple(values.shape[1:]), "axes": axes, "columns": None, "tokens": 0, "kind": "images"})
 
 
 def ready(corruption, values: torch.Tensor):
@@ -109,6 +110,29 @@ def test_training_damages_the_source_and_leaves_the_target_whole():
     assert torch.equal(sources[0], sources[2]) and not torch.equal(sources[0], sources[1])
     assert torch.equal(steps[0].batch.target.values, torch.tensor(X, dtype=torch.float32))
     assert torch.equal(model.network_.encode(data).z, model.network_.encode(data).z)
+
+
+ON_IMAGES = [name for name, corruption in CORRUPTIONS.items() if corruption.on_images]
+
+
+@pytest.mark.parametrize("name", ON_IMAGES)
+def test_all_frames_of_a_clip_are_damaged_by_the_draw_of_one_picture(name):
+    frames = torch.stack([pictures() * share for share in (1.0, 0.5, 0.25)], 1)  # (clips, frames, height, width, channels)
+    corruption = CORRUPTIONS[name]()
+    left = damaged(corruption, frames)
+    assert left.shape == frames.shape and (left != frames).any()
+    for frame in range(3):
+        alone = damaged(corruption, frames[:, frame])
+        torch.testing.assert_close(left[:, frame], alone, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"damages pictures, but a sample has shape \(20, 3\).*or clips of them, kind='video'"):
+        CORRUPTIONS[name]().build(of(frames[0, 0]))
+
+
+@pytest.mark.parametrize("name", ON_IMAGES)
+def test_a_model_of_clips_learns_with_every_damage_of_pictures(name):
+    clips = (pictures(12).view(6, 2, 24, 20, 3) * 255).to(torch.uint8).numpy()
+    model = Autoencoder(2, corruption=name, max_epochs=1, random_state=0).fit(clips)
+    assert np.isfinite(model.history_[-1]["loss"]) and model.reconstruct(clips).shape == clips.shape
 
 
 # ---------------------------------------------------------------------------------------------- what each takes away

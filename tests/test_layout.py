@@ -52,6 +52,7 @@ OUTER = (
     "page_detect",
     "page_search",
     "page_map",
+    "page_samples",
     "page_table",
     "plots",
     "report",

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from isthmus import Autoencoder, cli, load
-from isthmus.data import PictureFolder, folders, read_path
+from isthmus.data import Images, PictureFolder, folders, read_path
 from isthmus.data.lazy import Lazy
 from isthmus.data.stream import Streamed, within
 from isthmus.parts import Conv
@@ -400,6 +400,25 @@ def test_of_decoded_pictures_a_quarter_of_the_bound_is_kept(tmp_path):
     folder = read_path(tmp_path, limit=8000)[0]
     assert folder.pixels.nbytes == 2000 and folder.nbytes > folder.memory
     assert folder[:, 0, 0].tolist() == list(range(40))
+
+
+def test_what_a_model_trains_on_is_held_once(tmp_path):
+    pictures = bytes_of(40, 8, 9)
+    source = written(tmp_path, pictures)
+
+    def resident(folder):
+        rows = Images.learn(Images.check(folder)).rows(folder).resident()
+        np.testing.assert_array_equal(rows.values, pictures)
+        return rows.values.numpy()
+
+    kept = PictureFolder(source)
+    assert np.shares_memory(resident(kept), kept.pixels) and kept.there.all()
+    partly = PictureFolder(source, memory=20 * 72)
+    assert not np.shares_memory(resident(partly), partly.pixels) and len(partly.there) == 20 and not partly.there.any()
+    np.testing.assert_array_equal(partly[:], pictures)
+    some = kept.only([3, 1])
+    np.testing.assert_array_equal(some.handed_over(), pictures[[3, 1]])
+    assert not kept.there.any()
 
 
 @pytest.mark.filterwarnings("ignore:.*left out")

@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from isthmus import Autoencoder, plots, presets, report
+from isthmus import Autoencoder, page_samples, plots, presets, report
 from isthmus.information import collapse, entries_used
 from isthmus.page import verdict
 from isthmus.parts import Conv
@@ -217,10 +217,43 @@ def test_errors_of_a_table_are_those_of_its_cells(mixed):
     assert told["side"]["told"] < 0.15 and told["side"]["guess"] == pytest.approx(min(rarer, 1 - rarer))
 
 
-def test_a_report_of_samples_of_different_sizes_is_refused(tmp_path):
-    model = quick([np.sin(np.arange(n) / 3.0) for n in (5, 9, 12)], 2, kind="sequences")
-    with pytest.raises(ValueError, match=r"sequences differ in size. Use score_samples"):
-        report.write(model, [np.ones(5)], tmp_path / "page.html")
+def waves() -> list[np.ndarray]:
+    return [np.sin(np.arange(n) / 3.0) for n in (5, 9, 12)]
+
+
+def pictures_of_sizes() -> list[np.ndarray]:
+    return [np.full((height, width, 3), 40 * place, np.uint8) for place, (height, width) in enumerate([(8, 12), (16, 9), (9, 9)])]
+
+
+@pytest.mark.parametrize(
+    "make, n_components, settings, drawn",
+    [
+        (waves, 2, {"kind": "sequences"}, "<svg"),
+        (pictures_of_sizes, None, {"kind": "images", "architecture": Conv((4, 2))}, 'src="data:image/png'),
+    ],
+    ids=["sequences", "pictures"],
+)
+def test_samples_of_different_sizes_are_shown_beside_what_is_rebuilt(make, n_components, settings, drawn, tmp_path):
+    X = make()
+    model = quick(X, n_components, **settings)
+    page = report.write(model, X, tmp_path / "page.html").read_text(encoding="utf-8")
+    shown = page.split("<h2>There and back</h2>")[1].split("</section>")[0]
+    assert shown.count("<figure>") == 3 and drawn in shown and "variance explained" in page
+    (row,) = page_samples.figures_of(model, X)
+    back = model.reconstruct(X)
+    squares = np.concatenate([np.square(a.astype(float) - b).ravel() for a, b in zip(X, back, strict=True)])
+    assert row["error"] == pytest.approx(squares.mean(), rel=1e-5) and row["lengths"] == 1 and row["samples"] == 3
+    with pytest.raises(ValueError, match=r"differ in size. Use score_samples"):
+        report.compare(model, X)
+
+
+def test_sentences_are_shown_beside_what_is_rebuilt(tmp_path):
+    sentences = ["a dog", "<b> & cats", "rain"] * 4
+    model = quick(sentences, 8)
+    page = report.write(model, sentences, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt; &amp; cats" in page and "exact match" in page and "codes exchanged" in page
+    with pytest.raises(ValueError, match="a target of its own"):
+        report.write(quick(sentences, 8, target=sentences[::-1]), sentences, tmp_path / "other.html")
 
 
 def lead_of(page: str, heading: str) -> str:

@@ -580,6 +580,17 @@ def test_bad_files_are_named(tmp_path):
         read_sound(folder)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_of_the_networks_type_are_held_once_and_scaled_when_they_are_taken(dtype):
+    waves = [5 + 3 * RANDOM.normal(size=(n, 2)).astype(dtype) for n in (9, 20, 13)]
+    pieces = Sequences.check(waves)
+    rows = Sequences.learn(pieces).rows(pieces)
+    held = rows.resident()
+    assert (held.values.values.data_ptr() == pieces.values.data_ptr()) is (dtype is np.float32)
+    one, other = rows.take(torch.arange(3)), held.take(torch.arange(3))
+    assert torch.equal(one.values, other.values) and torch.equal(one.weight, other.weight)
+
+
 def test_a_bucket_is_a_power_of_two():
     assert [bucket(n) for n in (1, 8, 9, 16, 17, 1000)] == [8, 8, 16, 16, 32, 1024]
 

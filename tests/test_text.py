@@ -346,9 +346,11 @@ def test_text_through_the_command_line(tmp_path, capsys):
     run("sample", model, "--prior", source, "-n", 3, "-o", tmp_path / "new.jsonl")
     assert len(read_path(tmp_path / "new.jsonl")[0]) == 3
     capsys.readouterr()
-    run("report", model, source, "--json")
+    run("report", model, source, "--json", "-o", tmp_path / "report.html")
     ours, control = json.loads(capsys.readouterr().out)
-    assert ours["exact"] > 0.5 and control["exact"] == 0 and not (tmp_path / "report.html").exists()
+    assert ours["exact"] > 0.5 and control["exact"] == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(line in page for line in lines[:2]) and "character error" in page
     assert main(["sample", str(model), "--prior", str(source), "-o", str(tmp_path / "new.png")]) == 1
     assert main(["fit", str(source), "-o", str(tmp_path / "m"), "--tokens", "words"]) == 1
 

@@ -352,6 +352,18 @@ def test_frames_that_are_damaged_are_refused_by_number(tmp_path):
         windows[:]
 
 
+@pytest.mark.parametrize("frames, stride", [(4, 4), (6, 2)])
+def test_windows_that_are_held_by_another_are_not_kept_besides(frames, stride, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        film(tmp_path / name, moving(21))
+    windows = open_video(tmp_path, frames, stride=stride)
+    exact = windows[:]
+    assert len(windows.kept) == 42
+    np.testing.assert_array_equal(windows.handed_over(), exact)
+    assert not windows.kept
+    np.testing.assert_array_equal(windows[3:5], exact[3:5])
+
+
 CALLS = {
     "nothing there": (lambda clip: open_video("nowhere.mp4"), FileNotFoundError, "does not exist"),
     "no frames": (lambda clip: open_video(clip, 0), ValueError, "frames=0"),

@@ -46,7 +46,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     architecture : "auto", str or part, default "auto"
         The networks that read and write: "dense", "conv", "recurrent", "transformer" or "local", or a part such as
         `Dense(hidden=(128, 64))`. "auto" is convolutional for images and video, recurrent for sequences and sound, local for
-        text, else dense.
+        text, else dense; where a target has another size, which convolution and local layers keep, dense, and of text recurrent.
     bottleneck : str or part, default "plain"
         What limits the code: "plain", "l1", "kl_sparse", "topk", "batch_topk", "jumprelu", "gaussian", "vector_quantized",
         "residual_quantized", "finite_scalar", "rounded", or a part such as `Gaussian(beta=4.0)`.
@@ -284,9 +284,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def build_network(self) -> None:
         """Makes the untrained `network_` for `schema_`; `load` calls it too, and then fills in the weights."""
-        given = self.architecture
+        given, size, wanted = self.architecture, *(one.shape[: one.axes] for one in (self.schema_, self.target_schema_))
         choices = Choices(
-            architecture=defaults.architecture(self.schema_.kind) if is_auto(given) else given,
+            architecture=defaults.architecture(self.schema_.kind, size, wanted) if is_auto(given) else given,
             bottleneck=self.bottleneck,
             corruption=self.corruption_,
             loss=self.loss_,
@@ -462,11 +462,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        path : file that ends in .npy, or in .parquet, whose columns then have the names of `get_feature_names_out`. It is there
-            as a whole or not at all.
+        path : file that ends in .npy, in .parquet, whose columns then have the names of `get_feature_names_out`, or in .npz: an
+            array a sample in its natural shape, which may differ in size. It is there as a whole or not at all.
         X, condition : as for `transform`
         overwrite : bool, default False; whether a file that is there is replaced
-        names : list of str, default None; of the samples, as a first column "name" of a .parquet file
+        names : list of str, default None; of the samples, as a first column "name" of a .parquet file, or of the arrays in .npz
 
         >>> model.encode_to(folder / "codes.npy", X)
         >>> bool((np.load(folder / "codes.npy") == model.transform(X)).all())
@@ -711,7 +711,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if None in self.code_shape_:
             raise ValueError(
                 f"This model's codes have shape {self.code_shape_} and differ in size as the samples do, so they fill no table. "
-                "Use encode(X), which gives a list, or fit with n_components=32, say; pictures must then be of one size."
+                "Use encode(X), which gives a list, or a file .npz (encode_to, isthmus encode -o codes.npz), or fit with "
+                "n_components=32, say; pictures must then be of one size."
             )
 
     def _need(self, half: str) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from .data.csv_files import needed_pyarrow
 from .data.schema import precision_of
+from .data.sequences import Named, write_npz
 from .files import NAMES, file_aside, refuse_existing
 from .network import each_block, in_blocks
 
@@ -18,20 +19,33 @@ _GATHERED = 2**20  # numbers that are written at once
 
 
 def write_codes(model, path: Path, X, condition=None, overwrite: bool = False, names: list[str] | None = None) -> None:
-    """The codes of `X` as .npy or .parquet; see `Autoencoder.encode_to`."""
+    """The codes of `X` as .npy, .npz or .parquet; see `Autoencoder.encode_to`."""
     suffix = path.suffix.lower()
-    if suffix not in (".npy", ".parquet"):
-        raise ValueError(f"{path} ends in {suffix!r}: codes are written as .npy or .parquet.")
+    if suffix not in (".npy", ".npz", ".parquet"):
+        raise ValueError(f"{path} ends in {suffix!r}: codes are written as .npy, .npz or .parquet.")
     refuse_existing(path, overwrite)
+    if suffix != ".npz":
+        model._refuse_uneven_codes()
     rows = model._rows(X)
-    model._refuse_uneven_codes()
     if names is not None and len(names) != len(rows):
         raise ValueError(f"There are {len(rows)} samples, but {len(names)} names: one for each is expected.")
+    if suffix == ".npz":
+        return write_maps(model, path, X, condition, getattr(rows.values, "names", None) if names is None else names)
     told = model._told(condition, len(rows))
     dtype = precision_of(rows.values)
     with file_aside(path) as file, written(file, suffix, model, len(rows), dtype, names) as write:
         for codes in gathered(model, rows, *told):
             write(codes.to(dtype).numpy())
+    return None
+
+
+def write_maps(model, path: Path, X, condition, names: list[str] | None) -> None:
+    """Codes in their natural shape, an array a sample, under its name."""
+    codes = Named(model.encode(X, condition), names)
+    if len(set(codes.names)) < len(codes):
+        raise ValueError("Two samples have one name, but a .npz file knows every array by its own. Rename them.")
+    with file_aside(path) as file:
+        write_npz(file, codes)
 
 
 def gathered(model, *rows) -> Iterator[torch.Tensor]:

@@ -35,10 +35,17 @@ def loss(low: float, high: float, columns: tuple | None = None, kind: str = "vec
     return "bernoulli" if low >= 0 and high <= 1 else "squared"
 
 
-def architecture(kind: str) -> str:
-    """Convolutional for pictures and films, recurrent for sequences and sound, local for text, else dense."""
+def architecture(kind: str, size: tuple = (), wanted: tuple | None = None) -> str:
+    """Convolutional for pictures and films, recurrent for sequences and sound, local for text, else dense.
+
+    Convolution and local layers keep the `size` of a sample; where a target of another size is `wanted`, dense layers take their
+    place, and of text whose target has steps too, recurrent ones.
+    """
     known = {"images": "conv", "video": "conv", "text": "local"} | dict.fromkeys(("sequences", "sound", "mel"), "recurrent")
-    return known.get(kind, "dense")
+    found = known.get(kind, "dense")
+    if wanted is None or wanted == size or found in ("dense", "recurrent"):
+        return found
+    return "recurrent" if found == "local" and len(wanted) == 1 else "dense"
 
 
 def n_components(size: int, wide: bool = False) -> int:

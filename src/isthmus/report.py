@@ -6,9 +6,10 @@ summary(model)                the layers
 text_figures(model, X)        of text instead: exact match, character error rate, bits a character, and a control
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
-from . import plots
+from . import page_samples, plots
 from .files import file_aside, refuse_existing
 from .information import layers
 from .page import page_of
@@ -57,6 +58,9 @@ def write(
 ) -> Path:  # fmt: skip
     """Writes a page about `model` on `X` to `path`, one HTML file that needs nothing else; the rest as for `compare`.
 
+    Of text, and of samples that differ in size, it shows sentences, pictures or lines beside what is rebuilt of them, and how
+    much comes back; `y`, `shape` and `map_model` are then not looked at.
+
     Parameters
     ----------
     title : str, default None; the headline
@@ -67,18 +71,25 @@ def write(
     >>> write(model, X, folder / "page.html", title="Digits", shape=(8, 8)).name
     'page.html'
     """
+    if page_samples.is_of_samples(model):
+        return write_page(lambda: page_samples.page_of(model, X, title, train, condition, train_condition), path, overwrite)
     study = study_of(model, X, y, train, train_y, target, shape, map_model, condition, train_condition)
     return write_study(study, path, title, overwrite)
 
 
 def write_study(study: "Study", path, title=None, overwrite=False) -> Path:
     """`write` for a `Study` that is at hand; its `rows` are those of `compare`, and nothing is computed twice."""
+    return write_page(lambda: page_of(study, title), path, overwrite)
+
+
+def write_page(made: Callable[[], str], path, overwrite: bool = False) -> Path:
+    """What `made()` gives, into a file, once it is certain that it may be written."""
     path = Path(path)
     require_matplotlib()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Give the name of a file, such as {path / 'report.html'}.")
     refuse_existing(path, overwrite)
-    page = page_of(study, title)
+    page = made()
     with file_aside(path) as file:
         file.write(page.encode())
     return path

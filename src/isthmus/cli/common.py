@@ -23,7 +23,7 @@ app = App(
 Data = Annotated[
     str,
     Parameter(
-        help="A path (folder of pictures, films or sound, .mp4, .npy, .npz, .csv, .tsv, .parquet, .txt, .jsonl) or digits, mnist."
+        help="A path (folder of pictures, films, sound, text; .mp4, .npy, .npz, .csv, .parquet, .txt, ...) or digits, mnist."
     ),
 ]
 Out = Annotated[Path, Parameter(name=["--output", "-o"], help="Where to write.")]
@@ -51,7 +51,7 @@ Size = Annotated[
 class ReadingFlags:
     """How files are read."""
 
-    skip_corrupt: Annotated[bool, Parameter(negative="", help="Leave out pictures that cannot be read.")] = False
+    skip_corrupt: Annotated[bool, Parameter(negative="", help="Leave out files, and lines of text, that cannot be read.")] = False
     frames: Annotated[int | None, Parameter(validator=Number(gte=1), help="Of a window of a film; 16, or the model's.")] = None
     size: Size = None
     missing: Annotated[str | None, Parameter(help="What stands for a missing cell of a .csv, besides nothing: '?'.")] = None

@@ -17,7 +17,6 @@ from .common import (
     labels_of,
     loaded,
     note,
-    opened,
     opened_for,
     options_of,
     tell,
@@ -44,12 +43,13 @@ def demo(*, output: Out = Path("isthmus-demo"), seed: int = 0, as_json: Json = F
 def encode(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
     """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
 
-    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users.
+    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users. As .npz,
+    every sample's code is an array of its own, in its natural shape, under the name of its file: for codes that differ in size.
     """
-    target = free_file(output, (".npy", ".csv", ".parquet"), force)
+    target = free_file(output, (".npy", ".npz", ".csv", ".parquet"), force)
     fitted = loaded(model)
     X, names = opened_for(fitted, data, reading)
-    users = fitted.schema_.kind == "interactions" and target.suffix.lower() != ".npy"
+    users = fitted.schema_.kind == "interactions" and target.suffix.lower() not in (".npy", ".npz")
     if target.suffix.lower() != ".csv" and not users:
         return fitted.encode_to(target, X, told_to(fitted, data), force, names)
     from ..data.frames import write_frame
@@ -72,16 +72,20 @@ def decode(
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
     force: Force = False,
 ):
-    """Decode codes, .npy or .parquet, into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
+    """Decode codes into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
     fitted = loaded(model, only="decoder")
     film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
     target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
-    from ..data import read_path
+    from ..data import Named, read_path
     from ..files import NAMES
 
-    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".csv", ".parquet"):
-        raise FileNotFoundError(f"{codes} is no file of codes. Give the .npy, .csv or .parquet file that 'isthmus encode' wrote.")
-    found, names = read_path(codes)[0], None
+    if not codes.is_file() or codes.suffix.lower() not in (".npy", ".npz", ".csv", ".parquet"):
+        raise FileNotFoundError(
+            f"{codes} is no file of codes. Give the file that 'isthmus encode' wrote: .npy, .npz, .csv, .parquet."
+        )
+    found, names = read_path(codes, "sequences" if codes.suffix.lower() == ".npz" else "auto")[0], None
+    if isinstance(found, Named):
+        found, names = found if None in fitted.code_shape_ else stacked(found), found.names
     if hasattr(found, "set_index") and found.shape[1] == (fitted.n_components_ or 0) + 1:
         found = found.set_index(found.columns[0])  # the users, or the names of files, that `encode` wrote beside the codes
         names = found.index.tolist() if found.index.name == NAMES else None
@@ -145,18 +149,19 @@ def report(
 ):
     """Write a page about MODEL on DATA: losses, reconstructions, errors, the map of the codes, all beside PCA.
 
-    Of text no page is written: exact match, character error and bits a character are printed, and a control. Where MODEL is an
-    application that compresses, the page is about its files: their size beside codecs, and samples before and after.
+    Of text, and of samples that differ in size, the page shows samples beside what is rebuilt of them; of text exact match,
+    character error and bits a character are told, and a control. Where MODEL is an application that compresses, the page is about
+    its files: their size beside codecs, and samples before and after.
     """
-    from .. import load
+    from .. import load, page_samples
     from .. import report as page
 
     if hasattr(load(model), "compress_to"):
         return report_files(model, data, output, train, force, reading, as_json)
     fitted = loaded(model)
-    if fitted.schema_.kind == "text":
-        return tell_text_figures(fitted, data, train, as_json)
     free_file(output, (".html",), force)
+    if page_samples.is_of_samples(fitted):
+        return report_of_samples(fitted, data, train, output, reading, force, as_json)
     X, _ = opened_for(fitted, data, reading)
     y, told, train_X, train_y, train_told = labels_of(data), told_to(fitted, data), None, None, None
     if train is not None:
@@ -197,9 +202,24 @@ def info(
     tell(facts, as_json, lambda: as_text(facts))
 
 
-def tell_text_figures(model, data: str, train: str | None, as_json: bool) -> None:
-    """What `report` tells of a model of text."""
-    from .. import sentences
+def stacked(codes):
+    """Codes of one shape, an array each, as (n, numbers in the code)."""
+    import numpy as np
 
-    rows = sentences.text_figures(model, opened(data, "text")[0], train=None if train is None else opened(train, "text")[0])
-    tell(rows, as_json, lambda: sentences.figures_as_text(rows))
+    differ = [name for name, code in zip(codes.names, codes, strict=True) if code.shape != codes[0].shape]
+    if differ:
+        raise ValueError(f"The codes {codes.names[0]!r} and {differ[0]!r} differ in shape, but this model's have one shape.")
+    return np.stack(codes).reshape(len(codes), -1)
+
+
+def report_of_samples(model, data: str, train: str | None, output: Path, reading, force: bool, as_json: bool) -> None:
+    """What `report` writes and tells of text, and of samples that differ in size."""
+    from .. import page_samples, sentences
+    from ..report import write_page
+
+    X, learnt = opened_for(model, data, reading)[0], None if train is None else opened_for(model, train, reading)[0]
+    rows = page_samples.figures_of(model, X, learnt)
+    write_page(lambda: page_samples.page_of(model, X, train=learnt, rows=rows), output, force)
+    as_text = sentences.figures_as_text if model.schema_.kind == "text" else page_samples.figures_as_text
+    tell(rows, as_json, lambda: as_text(rows))
+    note(f"Wrote {output}.")

@@ -59,6 +59,7 @@ def write_result(path: Path, values, names: list[str] | None, model, force: bool
     from ..files import file_aside, folder_aside
 
     schema = model.target_schema_
+    refuse_outside(path, names or [])
     if path.suffix:
         with file_aside(path) as file:
             schema.write_file(file, values, path.suffix.lower())
@@ -66,6 +67,15 @@ def write_result(path: Path, values, names: list[str] | None, model, force: bool
     width = len(str(len(values) - 1))
     with folder_aside(path, replace=force) as aside:
         schema.write_folder(aside, values, names or [f"{i:0{width}d}" for i in range(len(values))])
+
+
+def refuse_outside(folder: Path, names: list[str]) -> None:
+    """Refuses names, which may come from a file of codes, that lead out of the folder."""
+    for name in map(Path, names):
+        if name.is_absolute() or ".." in name.parts:
+            raise ValueError(
+                f"{str(name)!r} lies outside of {folder}. Names of files within it are expected: rename this sample."
+            )
 
 
 def write_films(path: Path, model, clips, force: bool) -> None:

@@ -3,15 +3,14 @@
 import io
 import os
 import struct
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .damaged import OnError, check_choice, readable, warn_of_skipped
 from .lazy import MEMORY, Lazy, is_run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
@@ -63,9 +62,8 @@ class PictureFolder(Lazy):
 
     kind = "images"
 
-    def __init__(self, folder, *, memory: int = MEMORY, threads: int | None = None, on_error: Literal["raise", "skip"] = "raise"):
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error={on_error!r}: 'raise' or 'skip' is expected.")
+    def __init__(self, folder, *, memory: int = MEMORY, threads: int | None = None, on_error: OnError = "raise"):
+        check_choice(on_error)
         self.folder, self.memory = Path(folder), memory
         self.files = picture_files(self.folder)
         self.skipped: list[str] = []
@@ -82,7 +80,7 @@ class PictureFolder(Lazy):
         self.ahead: Decoding | None = None  # what is being decoded of it
         if on_error == "skip":
             self._leave_out(self._damaged())
-            warn_of_skipped(self.folder, self.skipped, len(self))
+            warn_of_skipped("pictures", self.folder, self.skipped, len(self), stacklevel=3)
 
     @property
     def names(self) -> list[str]:
@@ -97,6 +95,15 @@ class PictureFolder(Lazy):
                 self.ahead = Decoding(self, coming) if len(coming) else None
             self.next = places[-1] + 1
         return reading.pixels()
+
+    def handed_over(self):
+        if len(self.there) < len(self):
+            return super().handed_over()
+        self.read(np.arange(len(self)))
+        return self.pixels
+
+    def let_go(self):
+        self.pixels, self.there, self.ahead = np.empty_like(self.pixels), np.zeros_like(self.there), None
 
     def known(self, places: np.ndarray) -> np.ndarray:
         """Which of these are decoded already."""
@@ -202,17 +209,6 @@ def walked(folder: Path, endings: tuple[str, ...] = SUFFIXES) -> Iterator[str]:
         yield from (os.path.join(place, name) for name in names if name.lower().endswith(endings) and name[0] != ".")
 
 
-def warn_of_skipped(folder: Path, skipped: list[str], left: int) -> None:
-    if skipped:
-        count, shown = len(skipped), ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
-        were = "was" if count == 1 else "were"
-        warnings.warn(
-            f"{count} of {count + left} pictures in {folder} cannot be read and {were} left out: {shown}.",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
 def has_pictures(folder: Path) -> bool:
     return next(walked(folder), None) is not None
 
@@ -249,26 +245,22 @@ def refuse_mixed(files: Sequence[str], forms: Sequence[Form]) -> None:
             )
 
 
-def read_mixed(folder: Path, on_error: str = "raise", memory: int = MEMORY) -> tuple[list[np.ndarray], list[str]]:
+def read_mixed(folder: Path, on_error: OnError = "raise", memory: int = MEMORY) -> tuple[list[np.ndarray], list[str]]:
     """All pictures of a folder, whatever their sizes, and their names; the pixels may take `memory` bytes."""
-    pictures, names, skipped, held = [], [], [], 0
-    for file in picture_files(folder):
-        name = os.path.relpath(file, folder)
-        try:
-            pictures.append(read_picture(file))
-        except ValueError:
-            if on_error == "raise":
-                raise
-            skipped.append(name)
-            continue
-        names.append(name)
-        held += pictures[-1].nbytes
+
+    def named(file: str) -> str:
+        return os.path.relpath(file, folder)
+
+    pictures, names, held = [], [], 0
+    for file, pixels in readable("pictures", folder, picture_files(folder), named, read_picture, on_error):
+        pictures.append(pixels)
+        names.append(named(file))
+        held += pixels.nbytes
         if held > memory:
             raise ValueError(
                 f"The pictures in {folder} differ in size and take more than {memory:,} bytes, all of which must be in memory. "
                 "Resize them to one size, or read a part of them."
             )
-    warn_of_skipped(folder, skipped, len(names))
     return pictures, names
 
 

@@ -28,6 +28,15 @@ class Lazy:
         """(len(places), ...): the samples at these places, which are there."""
         raise NotImplementedError
 
+    def handed_over(self) -> np.ndarray:
+        """All samples, for one who keeps them: what is kept here besides is let go, or is that very array."""
+        values = self[:]
+        self.let_go()
+        return values
+
+    def let_go(self) -> None:
+        """Forgets what was read and kept; it can be read again."""
+
     @property
     def ndim(self) -> int:
         return len(self.shape)
@@ -84,6 +93,9 @@ class Chosen(Lazy):
 
     def read(self, places):
         return self.whole.read(self.chosen[places])
+
+    def let_go(self):
+        self.whole.let_go()
 
 
 def is_run(places: np.ndarray) -> bool:

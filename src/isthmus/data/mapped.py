@@ -105,6 +105,9 @@ class Cast(Lazy):
     def read(self, places):
         return self.whole.read(places).astype(self.dtype)
 
+    def let_go(self):
+        self.whole.let_go()
+
 
 def lazy_of(values) -> Lazy:
     """Any array as a lazy one."""

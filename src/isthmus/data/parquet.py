@@ -1,6 +1,7 @@
 """Parquet data sets, a file or a folder of files, read a few row groups at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..files import file_aside, refuse_existing
 from .csv_files import needed_pandas, needed_pyarrow
+from .damaged import OnError, check_choice, readable
 from .frames import Layout, layout_of
 from .lazy import Lazy
 from .mapped import Cast, is_run
@@ -20,20 +22,23 @@ class ParquetFiles:
     """The row groups of a Parquet file, or of all in a folder (and the folders in it) in the order of their names.
 
     names : of the columns;   edges : (groups + 1,), the row that each row group begins with, and the number of rows
+    on_error : "raise" or "skip"; the latter leaves damaged files out, with a warning, and reads every file once to find them
     """
 
-    def __init__(self, path):
-        arrow = needed_pyarrow(str(path))
-        from pyarrow import parquet
-
+    def __init__(self, path, on_error: OnError = "raise"):
+        needed_pyarrow(str(path))
+        check_choice(on_error)
         self.path = Path(path)
-        self.paths = sorted(self.path.rglob("*.parquet")) if self.path.is_dir() else [self.path]
-        self.heads: list[Any] = []
-        for file in self.paths:
-            try:
-                self.heads.append(parquet.read_metadata(file))
-            except (arrow.ArrowInvalid, OSError) as error:
-                raise ValueError(f"{file} is no Parquet file that can be read ({error}). Write it anew.") from error
+        paths = sorted(self.path.rglob("*.parquet")) if self.path.is_dir() else [self.path]
+
+        def named(file: Path) -> str:
+            return str(file.relative_to(self.path)) if self.path.is_dir() else file.name
+
+        def head(file: Path) -> Any:
+            return read_whole(file, head_of(file)) if on_error == "skip" else head_of(file)
+
+        found = list(readable(".parquet files", self.path, paths, named, head, on_error))
+        self.paths, self.heads = [file for file, _ in found], [head for _, head in found]
         every = [(file, group) for file, head in enumerate(self.heads) for group in range(head.num_row_groups)]
         self.groups = [(file, group) for file, group in every if self.heads[file].row_group(group).num_rows]
         counts = [self.heads[file].row_group(group).num_rows for file, group in self.groups]
@@ -97,12 +102,7 @@ class ParquetFiles:
         return parquet.ParquetFile(self.paths[place], metadata=self.heads[place], pre_buffer=False)
 
     def _read(self, file: int, read) -> Any:
-        import pyarrow
-
-        try:
-            return read()
-        except (pyarrow.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{self.paths[file]} is damaged or was cut short ({error}). Write it anew.") from error
+        return undamaged(self.paths[file], read)
 
     def _misses_some(self) -> bool:
         """Whether the files note missing cells."""
@@ -156,6 +156,9 @@ class Grouped(Lazy):
             self.last = None  # before the next is made
             self.last = last = (place, self.converted(place))
         return last[1]
+
+    def let_go(self):
+        self.last = None
 
     def fill(self, start: int, stop: int, out: np.ndarray) -> None:
         """The samples from `start` to `stop`, written into `out`; whole row groups on their way to a window are not kept."""
@@ -229,9 +232,9 @@ class ParquetTable:
         return nw.from_native(pyarrow.concat_tables([self.files.group(g) for g in groups]).to_pandas(), eager_only=True)
 
 
-def read_parquet(path, kind: str, limit: int) -> Any:
+def read_parquet(path, kind: str, limit: int, on_error: OnError = "raise") -> Any:
     """A Parquet data set: a frame of pandas, or, of more than `limit` bytes, a lazy array or table by what its columns hold."""
-    files = ParquetFiles(path)
+    files = ParquetFiles(path, on_error)
     if files.nbytes <= limit:
         needed_pandas(Path(path))
         return ParquetTable(files).whole().to_native()
@@ -279,6 +282,37 @@ def to_blocks(path, target, overwrite: bool = False) -> tuple[int, int]:
 
 
 # --------------------------------------------------------------------------------------------------- helpers
+
+
+def head_of(file: Path) -> Any:
+    """What a file says of itself: columns, row groups and statistics."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_metadata(file)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{file} is no Parquet file that can be read ({error}). Write it anew.") from error
+
+
+def read_whole(file: Path, head) -> Any:
+    """The head of a file, once it is certain that all its cells can be read."""
+    from pyarrow import parquet
+
+    opened = parquet.ParquetFile(file, metadata=head, pre_buffer=False)
+    for group in range(head.num_row_groups):
+        undamaged(file, partial(opened.read_row_group, group, use_threads=False))
+    return head
+
+
+def undamaged(file: Path, read: Callable[[], Any]) -> Any:
+    """What `read` gives of the file; damage is told with the file's name."""
+    import pyarrow
+
+    try:
+        return read()
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{file} is damaged or was cut short ({error}). Write it anew.") from error
 
 
 def refuse_other_cells(files: ParquetFiles, cure: str) -> None:

@@ -109,7 +109,7 @@ class Ragged(Rows):
         if self.ready:
             return self
         flat = self.values.flat()
-        small = flat.dtype == torch.uint8 and not self.schema.tokens  # pixels stay small
+        small = flat.dtype in (torch.uint8, self.dtype) and not self.schema.tokens  # a copy would be no smaller than they are
         scaled = flat if self.schema.tokens or small else self.schema.scaled(flat, self.dtype)
         values = replace(self.values, values=scaled.reshape(-1).to(self.device))
         return Ragged(self.schema, values, self.dtype, self.device, ready=not small)

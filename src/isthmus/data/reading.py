@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 from scipy import sparse
 
 from .csv_files import read_csv
+from .damaged import OnError
 from .films import SUFFIXES as FILMS
 from .folders import SUFFIXES as PICTURES
 from .folders import MixedPictures, PictureFolder, has_pictures, read_mixed, read_picture
@@ -19,7 +20,7 @@ from .parquet import read_parquet
 from .sequences import read_npz as read_sequences
 from .sound import read_sound, wav_files
 from .text import SUFFIXES as TEXTS
-from .text import read_text
+from .text import read_text, text_files
 from .video import FRAMES, film_files, open_video
 
 Found = tuple[Any, list[str] | None]  # data, and the names of its samples where files have any
@@ -40,6 +41,10 @@ class Options:
     def room(self) -> int:
         """Bytes that the data may take."""
         return in_bytes("auto") if self.limit is None else self.limit
+
+    @property
+    def on_error(self) -> OnError:
+        return "skip" if self.skip_corrupt else "raise"
 
     @property
     def kept(self) -> int:
@@ -63,8 +68,9 @@ def read_path(
     a .txt file a sentence a line, a .jsonl file an object a line. A folder of pictures is a lazy array (`PictureFolder`), and
     so are films (`open_video`). A folder may hold .parquet files instead; what of these is larger than `limit` bytes is a lazy
     array or table; None: half of the free memory. Of decoded pictures and films a quarter of it is kept, 1 GiB at most.
-    `skip_corrupt` leaves out pictures of a folder that cannot be read, with a warning; `frames` and `size` (height, width) are
-    of the windows of a film; `missing` is what stands for a missing cell in tables of text, besides nothing at all.
+    `skip_corrupt` leaves out what cannot be read, with a warning that names it: pictures, films, sounds and .parquet files of a
+    folder, lines of text; `frames` and `size` (height, width) are of the windows of a film; `missing` is what stands for a
+    missing cell in tables of text, besides nothing at all.
     """
     path, options = Path(path).expanduser(), Options(kind, limit, skip_corrupt, frames, size, missing)
     if not path.exists():
@@ -89,11 +95,11 @@ def picture(path: Path, options: Options) -> Found:
 
 
 def film(path: Path, options: Options) -> Found:
-    return open_video(path, options.frames or FRAMES, size=options.size, memory=options.kept), None
+    return open_video(path, options.frames or FRAMES, size=options.size, memory=options.kept, on_error=options.on_error), None
 
 
 def sound(path: Path, options: Options) -> Found:
-    waves = read_sound(path)
+    waves = read_sound(path, on_error=options.on_error)
     return waves, waves.names
 
 
@@ -114,11 +120,11 @@ def csv(path: Path, options: Options) -> Found:
 def parquet(path: Path, options: Options) -> Found:
     """One file, or a folder of them; whole where a sample is spread over several rows."""
     whole = options.kind in ("sequences", "interactions")
-    return read_parquet(path, options.kind, 2**63 if whole else options.room), None
+    return read_parquet(path, options.kind, 2**63 if whole else options.room, options.on_error), None
 
 
 def text(path: Path, options: Options) -> Found:
-    return read_text(path), None
+    return read_text(path, options.on_error), None
 
 
 TEXT_TABLES = (".csv", ".tsv")  # packed with gzip too
@@ -127,8 +133,8 @@ READERS: dict[str, Callable[[Path, Options], Found]] = {
     ".wav": sound, ".npy": npy, ".npz": npz, ".parquet": parquet, **dict.fromkeys(TEXT_TABLES, csv),
 }  # fmt: skip
 READABLE = (
-    "a folder of pictures, films, sound or .parquet files, a picture, a film, a .wav file, a .npy array, a sparse matrix or "
-    "sequences (.npz), a .csv, .tsv or .parquet table (.csv.gz too), or sentences (.txt, .jsonl)"
+    "a folder of pictures, films, sound, text or .parquet files, a picture, a film, a .wav file, a .npy array, a sparse matrix "
+    "or sequences (.npz), a .csv, .tsv or .parquet table (.csv.gz too), or sentences (.txt, .jsonl)"
 )
 
 
@@ -141,17 +147,18 @@ def folder_reader(folder: Path, options: Options) -> Callable[[Path, Options], F
         return parquet
     if is_sound(folder, options.kind):
         return sound
+    if is_of_text(folder, options.kind):
+        return text
     return film if is_of_films(folder, options.kind) else pictures
 
 
 def pictures(folder: Path, options: Options) -> Found:
     """A list where they differ in size, and the kind says that this is meant."""
-    on_error: Literal["skip", "raise"] = "skip" if options.skip_corrupt else "raise"
     try:
-        found = PictureFolder(folder, memory=options.kept, on_error=on_error)
+        found = PictureFolder(folder, memory=options.kept, on_error=options.on_error)
     except MixedPictures as error:
         if options.kind == "images" and error.in_size:
-            return read_mixed(folder, on_error, options.room)
+            return read_mixed(folder, options.on_error, options.room)
         raise
     return found, found.names
 
@@ -171,6 +178,13 @@ def is_sound(folder: Path, kind: str) -> bool:
     if kind != "auto" or not wav_files(folder):
         return kind in ("sound", "mel")
     return not has_pictures(folder) and not film_files(folder)
+
+
+def is_of_text(folder: Path, kind: str) -> bool:
+    """Whether a folder is read for its sentences: where that is asked for, or where it holds nothing else that can be read."""
+    if kind != "auto":
+        return kind == "text"
+    return bool(text_files(folder)) and not has_pictures(folder) and not film_files(folder)
 
 
 # --------------------------------------------------------------------------------------------------- helpers

@@ -269,14 +269,16 @@ class Rows:
             return self
         if self.ready:
             return Rows(self.schema, tensor_of(self.values).to(self.device, self.dtype), self.dtype, self.device, ready=True)
-        values = tensor_of(self.values)
-        if values.dtype != torch.uint8:
-            if self.schema.is_identity:
-                scaled = values.to(self.dtype)
-            else:
-                scaled = torch.cat([self.schema.scaled(part, self.dtype) for part in values.split(8192)])
-            return Rows(self.schema, scaled.view(-1, *self.schema.shape).to(self.device), self.dtype, self.device, ready=True)
-        return Rows(self.schema, values.to(self.device), self.dtype, self.device)
+        values = tensor_of(self.values.handed_over() if isinstance(self.values, Lazy) else self.values)
+        if values.dtype == torch.uint8:
+            return Rows(self.schema, values.to(self.device), self.dtype, self.device)
+        if self.schema.is_identity:
+            scaled = values.to(self.dtype)
+        else:
+            scaled = torch.empty(values.shape, dtype=self.dtype, device=values.device)
+            for start in range(0, len(values), 8192):
+                scaled[start : start + 8192] = self.schema.scaled(values[start : start + 8192], self.dtype)
+        return Rows(self.schema, scaled.view(-1, *self.schema.shape).to(self.device), self.dtype, self.device, ready=True)
 
     def take(self, index: Tensor) -> Data:
         """The samples at `index`, (len(index), *shape)."""

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.io import wavfile
 from scipy.signal import get_window
 
+from .damaged import OnError, check_choice, readable
 from .folders import walked
 from .ragged import Pieces
 from .sequences import Named, Sequences, pieces_of, refuse_infinite
@@ -243,29 +244,33 @@ def inverse_spectrum(frames: np.ndarray, window: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------------- files
 
 
-def read_sound(path) -> Waves:
+def read_sound(path, *, on_error: OnError = "raise") -> Waves:
     """The .wav files of a folder (and the folders in it) in the order of their names, one file, or a list of files.
 
     Samples of 8, 16, 24 or 32 bits become float32 between -1 and 1; floats stay. All must have one rate.
+
+    on_error : "raise" or "skip", default "raise"
+        What a file that is no sound, or stops half-way, does: stop with its name, or be left out, with a warning that names it.
     """
+    check_choice(on_error)
     if isinstance(path, list | tuple):
-        files = [Path(one).expanduser() for one in path]
-        names = [file.name for file in files]
+        files = [(Path(one).expanduser(), Path(one).name) for one in path]
+        path = "the list"
     elif (path := Path(path).expanduser()).is_dir():
-        files = wav_files(path)
-        names = [str(file.relative_to(path)) for file in files]
+        files = [(file, str(file.relative_to(path))) for file in wav_files(path)]
     else:
-        files, names = [path], [path.name]
+        files = [(path, path.name)]
     if not files:
         raise ValueError(f"{path} holds no sound. Files that end in .wav are looked for.")
-    read = [read_wav(file) for file in files]
-    for file, (rate, _) in zip(files, read, strict=True):
-        if rate != read[0][0]:
+    read = list(readable("sounds", path, files, lambda file: file[1], lambda file: read_wav(file[0]), on_error))
+    (first, _), (rate, _) = read[0]
+    for (file, _), (own, _) in read:
+        if own != rate:
             raise ValueError(
-                f"{file} has {rate} samples a second, but {files[0]} has {read[0][0]}. Resample them to one rate: "
-                f"scipy.signal.resample_poly(wave, {read[0][0]}, {rate})."
+                f"{file} has {own} samples a second, but {first} has {rate}. Resample them to one rate: "
+                f"scipy.signal.resample_poly(wave, {rate}, {own})."
             )
-    return Waves([wave for _, wave in read], read[0][0], names)
+    return Waves([wave for _, (_, wave) in read], rate, [name for (_, name), _ in read])
 
 
 def wav_files(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Text: a list of sentences, read as bytes of UTF-8 or as tokens that are learnt, and written as sentences again."""
 
+import codecs
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ..records import Data
+from .damaged import OnError, check_choice, readable
+from .folders import walked
 from .schema import Rows, Schema
 
 BYTES = 256
@@ -194,21 +197,41 @@ def series_of(X) -> nw.Series | None:
     return seen if isinstance(seen, nw.Series) else None
 
 
-def read_text(path: Path) -> list[str]:
-    """The sentences of a file: .txt holds one a line, .jsonl an object a line with the key "text" (or one other that is text)."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path} is not written in UTF-8, first in line {line}. Save it as text in UTF-8.") from error
-    lines = lines[:-1] if lines[-1] == "" else lines
+def read_text(path: Path, on_error: OnError = "raise") -> list[str]:
+    """The sentences of a file: .txt holds one a line, .jsonl an object a line with the key "text" (or one other that is text).
+
+    Of a folder, those of all such files, in the order of their names. Under "skip" lines that cannot be read are left out, with
+    a warning that names them.
+    """
+    check_choice(on_error)
+    if path.is_dir():
+        if not text_files(path):
+            raise ValueError(f"{path} holds no text. Files that end in {' or '.join(SUFFIXES)} are looked for.")
+        return [text for file in text_files(path) for text in read_text(file, on_error)]
+    lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    numbered = list(enumerate(lines[:-1] if lines[-1] == b"" else lines, 1))
     if path.suffix.lower() == ".jsonl":
-        return [text_in(line, path, place) for place, line in enumerate(lines, 1) if line.strip()]
-    return [line.removesuffix("\r") for line in lines]
+        numbered = [(place, line) for place, line in numbered if line.strip()]
+
+    def read(line: tuple[int, bytes]) -> str:
+        return text_in(line[1], path, line[0])
+
+    return [text for _, text in readable("lines", path, numbered, lambda line: f"line {line[0]}", read, on_error)]
 
 
-def text_in(line: str, path: Path, place: int) -> str:
-    """The sentence in a line of .jsonl."""
+def text_files(folder: Path) -> list[Path]:
+    """The files of text in a folder and the folders in it, sorted; hidden ones are left out."""
+    return sorted(map(Path, walked(folder, SUFFIXES)))
+
+
+def text_in(content: bytes, path: Path, place: int) -> str:
+    """The sentence in a line."""
+    try:
+        line = content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not written in UTF-8, first in line {place}. Save it as text in UTF-8.") from error
+    if path.suffix.lower() != ".jsonl":
+        return line.removesuffix("\r")
     try:
         record = json.loads(line)
     except ValueError as error:

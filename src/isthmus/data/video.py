@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .damaged import OnError, check_choice, readable
 from .films import SUFFIXES, Film, write_film
 from .folders import walked
 from .images import Images
@@ -69,6 +70,17 @@ class Clips(Lazy):
             values[row][count:] = values[row][count - 1]
         return values
 
+    def handed_over(self):
+        values, ends = np.empty(self.shape, self.dtype), [*self.windows[1:], (-1, 0)]
+        for place, ((number, start), (coming, begin)) in enumerate(zip(self.windows, ends, strict=True)):
+            values[place] = self[place]
+            for frame in range(start, begin if coming == number else start + self.frames):  # which no later window wants
+                self.kept.pop((number, frame), None)
+        return values
+
+    def let_go(self):
+        self.kept.clear()
+
     def _fill(self, window: np.ndarray, number: int, start: int) -> None:
         """The frames of a film from `start` on: those that are kept, and the others decoded."""
         missing = []
@@ -98,7 +110,9 @@ class Clips(Lazy):
             self.kept.popitem(last=False)
 
 
-def open_video(path, frames: int = FRAMES, *, stride: int | None = None, size=None, memory: int = MEMORY) -> Clips:
+def open_video(
+    path, frames: int = FRAMES, *, stride: int | None = None, size=None, memory: int = MEMORY, on_error: OnError = "raise"
+) -> Clips:
     """A film, or all films of a folder (and those within), as windows of frames that are decoded when they are asked for.
 
     Parameters
@@ -109,6 +123,9 @@ def open_video(path, frames: int = FRAMES, *, stride: int | None = None, size=No
         frame is in one window
     size : (height, width) or None, default None; resizes every frame
     memory : bytes of decoded frames that are kept, default 1 GiB
+    on_error : "raise" or "skip", default "raise"
+        What a film that is damaged or stops half-way does: stop with its name, or be left out, with a warning that names it.
+        "skip" decodes every film once on opening, for some damage shows only then.
 
     Returns
     -------
@@ -116,6 +133,7 @@ def open_video(path, frames: int = FRAMES, *, stride: int | None = None, size=No
 
     Needs PyAV: pip install 'isthmus[video]'.
     """
+    check_choice(on_error)
     path, stride = Path(path).expanduser(), frames if stride is None else stride
     if frames < 1 or stride < 1:
         raise ValueError(f"frames={frames}, stride={stride}: one or more are expected.")
@@ -124,15 +142,21 @@ def open_video(path, frames: int = FRAMES, *, stride: int | None = None, size=No
     files = film_files(path) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path} holds no films. Files that end in {', '.join(SUFFIXES)} are looked for.")
-    films = [closed(Film(file, None if size is None else tuple(size))) for file in files]
+
+    def opened(file: Path) -> Film:
+        return closed(Film(file, None if size is None else tuple(size)), whole=on_error == "skip")
+
+    def named(file: Path) -> str:
+        return str(file.relative_to(path)) if path.is_dir() else file.name
+
+    films = [film for _, film in readable("films", path, files, named, opened, on_error)]
     for film in films:
         if film.shape != films[0].shape:
             raise ValueError(
                 f"{film.path} has frames of {film.shape}, but those of {films[0].path} are {films[0].shape}. Resize them: "
                 "open_video(path, size=(height, width)), or --size."
             )
-    names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
-    return Clips(films, names, frames, stride, memory)
+    return Clips(films, [named(film.path) for film in films], frames, stride, memory)
 
 
 def save_video(path, windows, rate, count: int | None = None) -> None:
@@ -158,8 +182,13 @@ def film_files(folder: Path) -> list[Path]:
     return sorted(map(Path, walked(folder, SUFFIXES)))
 
 
-def closed(film: Film) -> Film:
-    film.close()
+def closed(film: Film, whole: bool = False) -> Film:
+    """The film, not open any more, once it is certain, if `whole`, that all its frames can be decoded."""
+    try:
+        for _ in film.decoded(0, len(film) if whole else 0):
+            pass
+    finally:
+        film.close()
     return film
 
 

@@ -26,7 +26,8 @@ from .ranges import flag, number, whole, wholes, word
 class Corruption(Part):
     """A damage that leaves weights and lengths as they are: `damage(values, random) -> values`.
 
-    Of a table it damages numbers only, unless it works on cells whatever they hold (`on_cells`).
+    Of a table it damages numbers only, unless it works on cells whatever they hold (`on_cells`). Every frame of a clip is damaged
+    alike by what damages pictures (`on_images`), as a dirty lens or a station's sign does.
     """
 
     on_cells = False
@@ -37,10 +38,10 @@ class Corruption(Part):
             self.register_buffer("is_number", torch.tensor(schema.columns) == 0, persistent=False)
         if schema.tokens and not self.on_cells:
             raise ValueError(f"{self!r} damages numbers, but {schema.kind} is made of tokens. Use Mask(), Drop() or Swap().")
-        if self.on_images and (schema.axes != 2 or len(schema.shape) != 3):
+        if self.on_images and (schema.axes not in (2, 3) or len(schema.shape) != schema.axes + 1):
             raise ValueError(
                 f"{self!r} damages pictures, but a sample has shape {tuple(schema.shape)}. Give images "
-                "(n, height, width[, channels]), kind='images'."
+                "(n, height, width[, channels]), kind='images', or clips of them, kind='video'."
             )
 
     on_images = False
@@ -51,11 +52,18 @@ class Corruption(Part):
             raise ValueError(f"{self!r}: least={self.least!r} is above most={self.most!r}. Exchange them.")
 
     def forward(self, data: Data, random: Random) -> Data:
-        damaged, numbers = self.damage(data.values, random), getattr(self, "is_number", None)
+        whole = self.damage_clips if self.on_images and data.values.ndim == 5 else self.damage
+        damaged, numbers = whole(data.values, random), getattr(self, "is_number", None)
         return data.replace(damaged if numbers is None else torch.where(numbers, damaged, data.values))
 
     def damage(self, values: Tensor, random: Random) -> Tensor:
         raise NotImplementedError
+
+    def damage_clips(self, clips: Tensor, random: Random) -> Tensor:
+        """`damage` of (batch, frames, height, width, channels), by the draw of one picture: frames are read as its channels."""
+        frames, channels = clips.shape[1], clips.shape[-1]
+        damaged = self.damage(clips.movedim(1, 3).flatten(3), random)
+        return damaged.unflatten(3, (frames, channels)).movedim(3, 1)
 
 
 class TakingAway(Corruption):
@@ -413,6 +421,8 @@ class Gray(Corruption):
     def damage(self, values, random):
         return (values @ values.new_tensor([0.299, 0.587, 0.114]))[..., None].expand_as(values).contiguous()
 
+    damage_clips = damage
+
 
 class Blur(Corruption):
     """Blurs pictures with a Gaussian whose width is drawn anew for every picture.
@@ -512,9 +522,12 @@ class JPEG(Corruption):
 
     def damage(self, values, random):
         quality = self.least + (random.uniform((1,)) * (self.most - self.least + 1)).long().flatten()
-        pictures = (values.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        pairs = zip(pictures, quality.tolist(), strict=True)
-        return torch.from_numpy(np.stack([through_jpeg(*pair) for pair in pairs])).to(values) / 255
+        each = values.flatten(0, -4)  # every frame by itself, all of a clip at its quality
+        pictures = (each.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        pairs = zip(pictures, quality.repeat_interleave(len(each) // len(values)).tolist(), strict=True)
+        return torch.from_numpy(np.stack([through_jpeg(*pair) for pair in pairs])).to(values).view_as(values) / 255
+
+    damage_clips = damage
 
 
 def through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:

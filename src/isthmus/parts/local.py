@@ -75,7 +75,7 @@ class Local(Part):
         if output_shape[0] != self.steps:
             raise ValueError(
                 f"The target has {output_shape[0]} steps and the source {self.steps}, but Local keeps them. Give a target of the "
-                "source's length, or use Recurrent."
+                "source's length (Text(longest=...) sets that of both), or use Recurrent, Transformer or Dense."
             )
         if len(code_shape) == 2:
             self.widen: nn.Module = nn.Linear(code_shape[-1], self.channels)
