@@ -2,10 +2,10 @@
 
 MNIST, every pixel black or white with its grey level as the probability of white: the test digits drawn once (seed 0), every
 training digit ten times (seeds 1 to 10). -log p of the test digits by 1,000 importance samples each (Burda et al. 2016).
-784-400-20, one hidden layer on each side; `variational` for three epochs of the ten copies, and once for 66. The others are trained
-for three epochs too (`importance_weighted` with five draws) and are compared on the first 2,000 test digits; with two components
-(784-400-2; `examples/digits_plane.py` draws such a plane) beside the same without hidden layers. The published figures are of two
-hidden layers of 200 and 50 components.
+784-400-20, one hidden layer on each side; `variational` for three epochs of the ten copies, and once for 66. The others are
+trained for three epochs too (`importance_weighted` with five draws) and are compared on the first 2,000 test digits; with two
+components (784-400-2; `examples/digits_plane.py` draws such a plane) beside the same without hidden layers. The published figures
+are of two hidden layers of 200 and 50 components.
 """
 
 import numpy as np

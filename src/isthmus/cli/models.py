@@ -180,7 +180,8 @@ def report_files(model: Path, data: str, output: Path, train: str | None, force:
 
     free_file(output, (".html",), force)
     compressor = load(model)
-    files = Files(compressor, *(each and opened_for(compressor.model_, each, reading)[0] for each in (data, train)))
+    X, train_X = (None if each is None else opened_for(compressor.model_, each, reading)[0] for each in (data, train))
+    files = Files(compressor, X, train=train_X)
     write(files, output, overwrite=force)
     tell(files.told, as_json, lambda: "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in files.told.items()))
     note(f"Wrote {output}.")
