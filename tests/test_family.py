@@ -80,7 +80,7 @@ from isthmus.parts.base import Batch
 from isthmus.parts.gaussian import kl_to_normal
 from isthmus.parts.penalties import autograd_jacobian, dense_row_norms, estimated_jacobian_norm, jacobian_norm
 from isthmus.parts.sparse import Jump, SoftStep
-from isthmus.training import warn_of_collapse
+from isthmus.trouble import warn_of_collapse
 
 UNBIASED = {"info", "several penalties", "neighbours", "neighbours in convolution"}  # estimates over pairs of different samples
 

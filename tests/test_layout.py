@@ -21,6 +21,7 @@ PUBLIC = [
     "Training",
     "__version__",
     "apps",
+    "callbacks",
     "data",
     "datasets",
     "load",

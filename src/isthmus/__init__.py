@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 # Importing the package imports neither torch nor scikit-learn: each name is fetched when it is first used.
 _HOMES = {"Autoencoder": "autoencoder", "Text": "kinds", "Training": "training", "load": "loading"}
-_MODULES = ("apps", "data", "datasets", "parts", "plots", "presets", "report")
+_MODULES = ("apps", "callbacks", "data", "datasets", "parts", "plots", "presets", "report")
 
 __all__ = [
     "Autoencoder",
@@ -18,6 +18,7 @@ __all__ = [
     "Training",
     "__version__",
     "apps",
+    "callbacks",
     "data",
     "datasets",
     "load",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import apps, data, datasets, parts, plots, presets, report
+    from . import apps, callbacks, data, datasets, parts, plots, presets, report
     from .autoencoder import Autoencoder
     from .kinds import Text
     from .loading import load

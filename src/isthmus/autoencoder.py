@@ -2,9 +2,10 @@
 
 import copy
 import math
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_random_
 from torch import Tensor
 
 from . import defaults, generation
+from .checkpoint import NotKept, keeper_of, params_of, refuse_other_seed
 from .data import KINDS, Rows, Schema, Table, Vectors, as_array, layout_of, open_data
 from .data.conditions import Condition
 from .data.frames import Layout
@@ -29,7 +31,9 @@ from .parts.base import is_auto
 from .parts.random import key_of
 from .parts.ranges import Range, check_ranges, number, one_of, whole
 from .reference import Comparison, Reference
-from .training import Course, Run, Samples, Training, train, warn_of_collapse
+from .samples import Samples
+from .training import Course, Run, Training, train
+from .trouble import Diverged, warn_of_collapse
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -164,7 +168,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # ------------------------------------------------------------------------------------------------- fit
 
-    def fit(self, X, y=None, *, target=None, condition=None, sample_weight=None, validation=None, callbacks=()):
+    def fit(self, X, y=None, *, target=None, condition=None, sample_weight=None, validation=None, checkpoint=None, callbacks=()):
         """Trains on `X`.
 
         Parameters
@@ -176,14 +180,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             What encoder and decoder are told besides; then every verb that reads or writes samples asks for it.
         sample_weight : (n_samples,), default None; how often each sample counts. "auto" reads the sum as the number of samples
         validation : array like X (with a target: a pair), share in (0, 1) or None; its loss is noted after every epoch
-        callbacks : objects with `on_epoch_end(network, record)`, which ends the training where it returns True
+        checkpoint : path of a folder, default None
+            Where the run is kept. After it was stopped, at whatever moment, the same call goes on from the newest checkpoint, and
+            ends with the same bits as if nothing had happened; of a run that was finished it gives the model at once.
+        callbacks : objects with some of the methods of `callbacks.Callback`, such as `on_epoch_end(network, record)`, which ends
+            the training where it returns True
         """
         check_parameters(self)
         self._refuse_no_condition(condition)
+        keeper, callbacks = keeper_of(checkpoint, callbacks, self, self.training or Training())
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         for name in [name for name in vars(fresh) if name.endswith("_")]:
             delattr(fresh, name)
-        fresh._fit(X, target, condition, sample_weight, validation, callbacks)
+        try:
+            fresh._fit(X, target, condition, sample_weight, validation, keeper, callbacks)
+        except Diverged:
+            if hasattr(fresh, "reference_") and not hasattr(self, "network_"):
+                self.__dict__ = fresh.__dict__  # better than nothing: the weights before the step that failed
+            raise
         self.__dict__ = fresh.__dict__
         return self
 
@@ -246,18 +260,33 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.n_iter_ += 1
         self._conclude(samples)
 
-    def _fit(self, X, target, condition, sample_weight, validation, callbacks) -> None:
-        samples = self._begin(X, target, condition, sample_weight, validation)
-        ready = samples.ready(self._room())
+    def _fit(self, X, target, condition, sample_weight, validation, keeper, callbacks) -> None:
+        samples = self._begin(X, target, condition, sample_weight, validation, keeper)
+        room = keeper.room or self._room()  # of a run that is taken up again what it was, for the order follows from it
+        ready = samples.ready(room)
         self._start(ready)
-        self.history_ = train(self.network_, self._run(ready, callbacks))
+        keeper.begin(self.seed_, room, ready, self.device_.type)
+        try:
+            self.history_ = train(self.network_, replace(self._run(ready, callbacks), keeper=keeper))
+        except Diverged as failure:
+            self._keep_good_part(failure, samples)
+            raise
         self.n_iter_ = len(self.history_)
         self._conclude(samples)
         warn_of_collapse(self.network_, self.history_[-1])
 
-    def _begin(self, X, target, condition, sample_weight, validation) -> Samples:
+    def _keep_good_part(self, failure: Diverged, samples: Samples) -> None:
+        """Where some steps went well before one that failed, the model is what it was then."""
+        if failure.history:
+            self.history_, self.n_iter_ = failure.history, len(failure.history)
+            with suppress(ValueError, FloatingPointError):  # of data that even these weights make no numbers of
+                self._conclude(samples)
+
+    def _begin(self, X, target, condition, sample_weight, validation, keeper: Any = NotKept) -> Samples:
         """Learns what a sample is, and builds the network for it."""
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        if keeper.seed is not None:
+            self._take_up(keeper)
         source, weight = self._learn(X, sample_weight)
         targets = source if target is None else self._learn(target, sample_weight)[0]
         self.schema_, self.target_schema_ = source.schema, targets.schema
@@ -274,6 +303,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if samples.validation:
             self._check_range(samples.validation.target)
         return samples
+
+    def _take_up(self, keeper) -> None:
+        """The seed of the run that is kept; one that was said must be the same."""
+        if isinstance(self.random_state, Integral):
+            refuse_other_seed(keeper.folder, keeper.seed, self.seed_)
+        self.seed_ = keeper.seed
 
     def _conclude(self, samples: Samples) -> None:
         """What is measured of the codes after training, and remembered of the data."""
@@ -435,6 +470,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         training = self.training or Training()
         batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
         rate = training.default_rate * self.network_.architecture.pace
+        names = getattr(self, "feature_names_in_", None)
         return Run(
             samples,
             max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
@@ -446,6 +482,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             block=self.block_,
             callbacks=tuple(callbacks),
             verbose=self.verbose,
+            columns=None if names is None else [str(name) for name in names],
+            params=params_of(self, training) if callbacks else {},
         )
 
     # -------------------------------------------------------------------------------------- use, in arrays

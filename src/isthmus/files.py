@@ -98,6 +98,16 @@ def flush(folder: Path) -> None:
             os.fsync(opened.fileno())
 
 
+def flush_folder(folder: Path) -> None:
+    """Makes sure that names given in the folder have reached the disk; nothing where the system cannot say so."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -11,7 +11,7 @@ from .data import KINDS, Clips, Rows, open_data
 from .network import in_blocks, layers_of
 from .parts.neighbours import features_of
 from .saving import MissingPart, load_model, read_config
-from .training import signs_of_collapse
+from .trouble import signs_of_collapse
 
 
 def about_model(path: Path) -> dict:

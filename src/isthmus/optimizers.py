@@ -63,6 +63,17 @@ class Muon:
         for p in self.parameters:
             p.grad = None
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What it remembers, by name; no copies."""
+        moments = {f"moment.{i}": moment for i, moment in enumerate(self.moments)}
+        return moments | {f"square.{i}": square for i, square in self.squares.items()} | {"steps": torch.tensor(self.steps)}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Remembers what another of the same parameters did."""
+        for name, own in self.tensors().items():
+            own.copy_(tensors[name])
+        self.steps = int(tensors["steps"])
+
     @torch.no_grad()
     def step(self) -> None:
         self.steps += 1
@@ -105,9 +116,24 @@ class Adam:
     def __init__(self, parameters, learning_rate, weight_decay=0.0, betas=(0.9, 0.99), eps=1e-8):
         self.learning_rate = learning_rate
         self.inner = torch.optim.AdamW(parameters, learning_rate, betas, eps, weight_decay, fused=True)
+        self.parameters = [p for group in self.inner.param_groups for p in group["params"]]
 
     def zero_grad(self) -> None:
         self.inner.zero_grad()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it remembers, by name; no copies. Nothing of parameters that had no gradient yet."""
+        states = ((i, self.inner.state.get(p, {})) for i, p in enumerate(self.parameters))
+        return {f"{i}.{name}": tensor for i, state in states for name, tensor in state.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Remembers what another of the same parameters did."""
+        self.inner.state.clear()
+        for path, tensor in tensors.items():
+            place, name = path.split(".")
+            p = self.parameters[int(place)]
+            like = tensor.to(p.device, copy=True) if tensor.ndim == 0 else torch.empty_like(p).copy_(tensor)
+            self.inner.state[p][name] = like
 
     def step(self) -> None:
         for group in self.inner.param_groups:

@@ -2,12 +2,11 @@
 
 import copy
 import math
+import os
 import sys
-import time
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,14 +15,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import defaults
+from .checkpoint import NotKept, is_interval, versions_here
 from .data.memory import in_bytes, is_bytes
-from .data.schema import Ready, Rows
-from .data.stream import within
 from .network import Network, in_blocks
 from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Parameters, Step, is_auto
 from .parts.random import Random, key_of
-from .parts.ranges import Range, number, one_of, pair
+from .parts.ranges import Range, flag, number, one_of, pair, whole
+from .samples import Samples
+from .state import State
+from .trouble import Diverged, Guard, Watch
 
 
 class Training(Parameters):
@@ -58,6 +59,12 @@ class Training(Parameters):
         "betas": pair("[0, 1)"),
         "weight_decay": number("[0, inf)").also("auto"),
         "memory_limit": Range(is_bytes, ": bytes, or a text such as '1GB', are expected, or 'auto'."),
+        "clip_norm": number("(0, inf)").also(None),
+        "ema_decay": number("[0, 1)").also(None),
+        "accumulate": whole("[1, inf)"),
+        "max_time": number("(0, inf)").also(None),
+        "deterministic": flag(),
+        "checkpoint_every": Range(is_interval, ": seconds, or a text such as '500 steps', are expected, or 'auto'."),
     }
 
     def __init__(
@@ -69,6 +76,12 @@ class Training(Parameters):
         betas=(0.9, 0.99),
         weight_decay="auto",
         memory_limit="auto",
+        clip_norm=None,
+        ema_decay=None,
+        accumulate=1,
+        max_time=None,
+        deterministic=False,
+        checkpoint_every="auto",
     ):
         self.optimizer = optimizer
         self.schedule = schedule
@@ -77,6 +90,12 @@ class Training(Parameters):
         self.betas = betas
         self.weight_decay = weight_decay
         self.memory_limit = memory_limit
+        self.clip_norm = clip_norm
+        self.ema_decay = ema_decay
+        self.accumulate = accumulate
+        self.max_time = max_time
+        self.deterministic = deterministic
+        self.checkpoint_every = checkpoint_every
 
     def room(self, device="cpu") -> int:
         """`memory_limit` in bytes."""
@@ -109,81 +128,6 @@ class Training(Parameters):
 
 
 @dataclass
-class Samples:
-    """What there is to learn from: sources, their targets (the same object where they are the same), and weights."""
-
-    source: Rows
-    target: Rows
-    sample_weight: Tensor | None = None
-    condition: Ready | None = None
-    validation: "Samples | None" = None
-
-    @classmethod
-    def gather(cls, source: Rows, target: Rows, weight, condition, held_out, seed: int) -> "Samples":
-        """Splits off the share `held_out` to validate on, or takes it, where it is rows of its own."""
-        if len(target) != len(source):
-            raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
-        refuse_other_sizes(source, target)
-        if None not in (source.names, target.names) and source.names != target.names:
-            raise ValueError(f"X and target name different samples: {target.names.first_other(source.names)}. Give both of each.")
-        samples = cls(source, target, None if weight is None else torch.as_tensor(weight), condition)
-        if isinstance(held_out, Samples) or held_out is None:
-            samples.validation = held_out
-            return samples
-        order = torch.randperm(len(samples.source), generator=torch.Generator().manual_seed(key_of(seed, "held out") >> 1))
-        count = max(1, round(held_out * len(order)))
-        if count >= len(order):
-            raise ValueError(
-                f"{len(order)} samples cannot be split into training and validation data. Give more, or no patience."
-            )
-        rest = samples.subset(order[:count].sort().values)
-        samples = samples.subset(order[count:].sort().values)
-        samples.validation = rest
-        return samples
-
-    @property
-    def weight(self) -> float:
-        """How many samples there are, each counted as often as its weight says."""
-        return len(self.source) if self.sample_weight is None else float(self.sample_weight.sum())
-
-    def subset(self, index: Tensor) -> "Samples":
-        source = self.source.subset(index)
-        target = source if self.target is self.source else self.target.subset(index)
-        condition = None if self.condition is None else self.condition.subset(index)
-        return Samples(source, target, None if self.sample_weight is None else self.sample_weight[index], condition)
-
-    def ready(self, limit: int) -> "Samples":
-        """To be taken by index: on the device what fits into `limit` bytes, the rest read a window at a time."""
-        source, target = within(limit, self.source, self.target)
-        weight = None if self.sample_weight is None else self.sample_weight.to(source.device, source.dtype)
-        return Samples(source, target, weight, self.condition, self.validation and self.validation.kept(limit // 4))
-
-    def kept(self, limit: int) -> "Samples":
-        """To be read from front to back: on the device what fits into `limit` bytes."""
-        fits = sum(rows.resident_bytes for rows in {id(rows): rows for rows in (self.source, self.target)}.values()) <= limit
-        return self.ready(limit) if fits else self
-
-    @property
-    def rows(self) -> list:
-        """What a network reads to rebuild: sources, targets and, where there are any, conditions."""
-        return [self.source, self.target, *([] if self.condition is None else [self.condition])]
-
-
-def refuse_other_sizes(source: Rows, target: Rows) -> None:
-    """Refuses pictures that differ in size among one another, and from their targets: no batch holds both."""
-    if target is source or source.schema.axes < 2 or not (source.schema.varies and target.schema.varies):
-        return
-    differ = (source.values.sizes != target.values.sizes).any(1)
-    if differ.any():
-        place = int(differ.nonzero()[0])
-        sizes = (" x ".join(map(str, rows.values.sizes[place].tolist())) for rows in (source, target))
-        raise ValueError(
-            f"Sample {place} is {next(sizes)}, but its target is {next(sizes)}: a target is as large as its sample. Resize or "
-            "crop one of them."
-        )
-
-
-@dataclass
 class Run:
     """One call of `fit`: what it trains on, how, and for how long."""
 
@@ -198,37 +142,124 @@ class Run:
     callbacks: tuple = ()
     verbose: int = 0
     before: int = 0  # epochs that lie behind the network already
+    keeper: Any = NotKept()
+    columns: list[str] | None = None  # names of those of the data, where they have any
+    params: dict = field(default_factory=dict)  # of the model, for callbacks
+
+    def is_late(self, state: State) -> bool:
+        """Whether the time is over; one step is always done."""
+        return self.training.max_time is not None and state.step > 0 and state.spent >= self.training.max_time
+
+    @property
+    def about(self) -> dict:
+        """What `on_fit_begin` is told."""
+        held_out = self.samples.validation
+        return {
+            "params": self.params,
+            "seed": self.seed,
+            "samples": len(self.samples.source),
+            "validation_samples": 0 if held_out is None else len(held_out.source),
+            "max_epochs": self.max_epochs,
+            "batch_size": self.batch_size,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "versions": versions_here(),
+        }
+
+    @property
+    def steps(self) -> int:
+        """Of all epochs."""
+        return self.max_epochs * self.samples.source.steps(self.batch_size)
 
 
 def train(network: Network, run: Run, players: "list[Player] | None" = None) -> list[dict]:
     """Trains `network` in place and returns the history, a dict an epoch; the weights of the best epoch stay."""
     players = players or players_of(network, run)
-    steps = run.max_epochs * run.samples.source.steps(run.batch_size)
-    step, history, best = 0, [], Best(network, run.patience)
+    state = State(network, players, run.patience, run.training.ema_decay, run.before + 1)
     network.train()
-    with Progress(run) as progress, flushed_denormals(), own_randomness(run.seed):
-        for epoch in range(run.before + 1, run.before + run.max_epochs + 1):
-            began = time.perf_counter()
-            sums = Sums()
-            for index in shuffled(run, epoch):
-                batch, random = batch_of(run.samples, index), Random(run.seed, "step", epoch, index)
-                rate = run.learning_rate * run.training.rate(step / steps)
-                sums.add(train_step(network, players, rate / run.learning_rate, batch, random), batch)
-                step += 1
-            record = {"epoch": epoch, **sums.means(), **health_of(network), "learning_rate": rate}
-            if run.samples.validation:
-                record["validation_loss"] = validation_loss(network, run)
-            record["seconds"] = time.perf_counter() - began
-            history.append(record)
-            check_finite(record)
-            answers = [callback.on_epoch_end(network, record) for callback in run.callbacks]
-            progress.show(record)
-            if best.update(record) or True in answers:
-                break
-    best.restore()
-    refuse_lost(network)
+    with Progress(run) as progress, surroundings(run), run.keeper as keeper:
+        keeper.resume(state)
+        if not state.finished:
+            tell(run.callbacks, "on_fit_begin", network, run.about)
+            go(state, run, progress)
+            tell(run.callbacks, "on_fit_end", network, state.history)
     network.eval()
-    return history
+    return state.history
+
+
+def go(state: State, run: Run, progress: "Progress") -> None:
+    """To the end of the run; where a step fails, back to the weights before it."""
+    guard = Guard(state, partial(one_step, run), partial(step_of, run), run.columns, run.samples.places)
+    watch, late = Watch(run.max_epochs), False
+    progress.begin(state, run)
+    try:
+        while not (state.over or late):
+            steps_of_epoch(state, run, guard, progress)
+            late = run.is_late(state)
+            if late:
+                run.keeper.write(state)  # from here a longer run would go on; what follows belongs to this one alone
+            if state.batch:
+                end_of_epoch(state, run, guard, watch, progress)
+        state.finish()
+        guard.check_weights()
+    except Diverged:
+        state.network.eval()
+        raise
+    if state.over:
+        run.keeper.write(state)
+
+
+def steps_of_epoch(state: State, run: Run, guard: Guard, progress: "Progress") -> None:
+    """The steps that are left of the epoch."""
+    for index in shuffled(run, state.epoch, state.batch):
+        if run.is_late(state):
+            return
+        guard.note(index)
+        terms = one_step(run, state, index)
+        guard.look()
+        tell(run.callbacks, "on_step_end", state.network, state.step, terms)
+        progress.step(len(index))
+        run.keeper.look(state)
+
+
+def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: "Progress") -> None:
+    """Notes what the epoch brought, and whether it was the last."""
+    network = state.network
+    with state.averaged():
+        record = {"epoch": state.epoch, **state.sums.means(), **health_of(network), "learning_rate": state.rate}
+        if run.samples.validation:
+            record["validation_loss"] = validation_loss(network, run)
+    record["seconds"] = state.seconds
+    state.history.append(record)
+    guard.check(record)
+    watch.see(network, record)
+    run.keeper.note(record)
+    with state.averaged():
+        answers = tell(run.callbacks, "on_epoch_end", network, record)
+        progress.show(record)
+        stop = state.best.update(record) or True in answers
+    state.next_epoch()
+    state.over = stop or state.epoch > run.before + run.max_epochs
+
+
+def one_step(run: Run, state: State, index: Tensor) -> dict[str, Tensor]:
+    """A step on these samples; returns its terms."""
+    rate = run.learning_rate * run.training.rate(state.step / run.steps)
+    steps = [step_of(run, state, part) for part in index.chunk(run.training.accumulate)]
+    weights = [weight_of(step.batch) for step in steps]
+    terms = train_step(state.network, state.players, rate / run.learning_rate, steps, weights, run.training.clip_norm)
+    state.took(terms, sum(weights), rate)
+    return terms
+
+
+def step_of(run: Run, state: State, index: Tensor) -> Step:
+    """What objective and penalties see of these samples."""
+    return Step(state.network, batch_of(run.samples, index), Random(run.seed, "step", state.epoch, index))
+
+
+def tell(callbacks: tuple, moment: str, *what) -> list:
+    """What those answer that have a method for this moment."""
+    return [getattr(callback, moment)(*what) for callback in callbacks if hasattr(callback, moment)]
 
 
 @dataclass
@@ -275,20 +306,29 @@ def opponents_terms(name: str, penalty, step: Step) -> dict[str, Tensor]:
     return {name: penalty.opponent(step)}
 
 
-def train_step(network: Network, players: list[Player], rate: float, batch: Batch, random: Random) -> dict[str, Tensor]:
-    """One step of every player, at `rate` times the rate it began with; returns all terms as scalars that stay on the device."""
-    step = Step(network, batch, random)
+def train_step(network: Network, players: list[Player], rate: float, steps: list[Step], weights: list, clip_norm) -> dict:
+    """One step of every player, at `rate` times the rate it began with; returns all terms as scalars that stay on the device.
+
+    A batch may come in several parts, whose gradients are added, each in proportion to what its samples count.
+    """
     seen: dict[str, Tensor] = {}
     for player in players:
-        terms = {name: step.mean(term) for name, term in player.terms(step).items()}
         player.optimizer.learning_rate = rate * player.learning_rate
         player.optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
+        for step, weight in zip(steps, weights, strict=True):
+            terms = {name: step.mean(term) for name, term in player.terms(step).items()}
+            if len(steps) > 1:
+                terms = {name: term * (weight / sum(weights)) for name, term in terms.items()}
+            torch.stack(list(terms.values())).sum().backward()
+            for name, term in terms.items():
+                seen[name] = seen[name] + term.detach() if name in seen else term.detach()
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(player.optimizer.parameters, clip_norm)
         player.optimizer.step()
-        seen |= {name: term.detach() for name, term in terms.items()}
-    for part in (network.architecture, network.bottleneck, *network.penalties.values()):
-        if hasattr(part, "after"):
-            part.after(step)
+    for step in steps:
+        for part in (network.architecture, network.bottleneck, *network.penalties.values()):
+            if hasattr(part, "after"):
+                part.after(step)
     return seen
 
 
@@ -301,11 +341,19 @@ def health_of(network: Network) -> dict:
     return health
 
 
-def shuffled(run: Run, epoch: int):
-    """Index tensors of the epoch's batches: every sample once, in an order that depends on seed and epoch alone."""
+def shuffled(run: Run, epoch: int, skip: int):
+    """Index tensors of the epoch's batches: every sample once, in an order that depends on seed and epoch alone.
+
+    The first `skip` of them lie behind the run.
+    """
     generator = torch.Generator().manual_seed(key_of(run.seed, "order", epoch) >> 1)
-    for index in run.samples.source.order(generator, run.batch_size):
+    for index in run.samples.source.order(generator, run.batch_size, skip):
         yield index.to(run.samples.source.device)
+
+
+def weight_of(batch: Batch) -> Tensor | int:
+    """How much the samples of a batch count in all."""
+    return len(batch.source) if batch.sample_weight is None else batch.sample_weight.sum()
 
 
 def batch_of(samples: Samples, index: Tensor) -> Batch:
@@ -328,79 +376,26 @@ def validation_loss(network: Network, run: Run) -> float:
     return ((nats * weight).sum() / weight.sum()).item()
 
 
-class Sums:
-    """Weighted sums of the terms over an epoch, kept on the device: nothing waits for a number within the epoch."""
-
-    def __init__(self):
-        self.terms: dict[str, Tensor] = {}
-        self.total: Tensor | float = 0.0
-
-    def add(self, terms: dict[str, Tensor], batch: Batch) -> None:
-        weight = len(batch.source) if batch.sample_weight is None else batch.sample_weight.sum()
-        for name, term in terms.items():
-            self.terms[name] = self.terms.get(name, 0) + term * weight
-        self.total = self.total + weight
-
-    def means(self) -> dict[str, float]:
-        means = {name: float(total / self.total) for name, total in self.terms.items()}
-        return {"objective": sum(value for name, value in means.items() if not name.endswith("_opponent")), **means}
+@contextmanager
+def surroundings(run: Run):
+    """What of the process is set while a run goes on, and was otherwise before."""
+    with flushed_denormals(), own_randomness(run.seed), determinism(run.training.deterministic):
+        yield
 
 
-class Best:
-    """Early stopping: keeps the weights of the epoch with the lowest validation loss; idle where `patience` is None."""
-
-    def __init__(self, network: Network, patience: int | None):
-        self.network, self.patience = network, patience
-        self.loss, self.since = float("inf"), 0
-        self.weights: dict[str, Tensor] | None = None
-
-    def update(self, record: dict) -> bool:
-        """True when `patience` epochs in a row brought nothing better."""
-        if self.patience is None:
-            return False
-        if record["validation_loss"] < self.loss:
-            self.loss, self.since = record["validation_loss"], 0
-            self.weights = {k: v.clone() for k, v in self.network.state_dict().items()}
-        else:
-            self.since += 1
-        return self.since >= self.patience
-
-    def restore(self) -> None:
-        if self.weights is not None:
-            self.network.load_state_dict(self.weights)
-
-
-def check_finite(record: dict) -> None:
-    bad = [name for name, value in record.items() if isinstance(value, float) and not abs(value) < float("inf")]
-    if bad:
-        raise FloatingPointError(
-            f"Training diverged in epoch {record['epoch']}: {', '.join(bad)} became NaN or infinite. "
-            f"Set a lower learning_rate, or scale the data (scale='standard')."
-        )
-
-
-def warn_of_collapse(network: Network, record: dict) -> None:
-    """Says so when the last epoch's codes hardly say anything."""
-    for sentence in signs_of_collapse(network, record):
-        warnings.warn(sentence, UserWarning, stacklevel=4)
-
-
-def signs_of_collapse(network: Network, record: dict) -> list[str]:
-    """What in an epoch's record says that the codes hardly say anything, with the bottleneck's own cure."""
-    signs = (  # a dictionary wider than what the data span may leave half of it unused and lose nothing
-        ("active_units", record.get("active_units", 1) < 1, "no component of the code says anything"),
-        ("dead", record.get("dead", 0) > 0.9, "nearly all units of the code are dead"),
-        ("usage", record.get("usage", 1) < 0.05, "hardly any entry of the codebook is used"),
-    )
-    cure = getattr(network.bottleneck, "cure", "Limit the code less")
-    return [f"The code has collapsed ({name}={record[name]:.3g}): {words}. {cure}." for name, holds, words in signs if holds]
-
-
-def refuse_lost(network: Network) -> None:
-    """The losses of an epoch are those before each step, so the last step is looked at here."""
-    lost = [name for name, p in network.named_parameters() if not torch.isfinite(p).all()]
-    if lost:
-        raise FloatingPointError(f"Training diverged: {', '.join(lost)} became NaN or infinite. Set a lower learning_rate.")
+@contextmanager
+def determinism(wanted: bool):
+    """Operations whose results change from run to run, as some on a GPU, give way to others, or are refused by torch."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which torch refuses products on a GPU
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextmanager
@@ -429,21 +424,35 @@ class Progress:
     """A bar on stderr with the losses, the rate and the time left; nothing where `verbose` is 0."""
 
     def __init__(self, run: Run):
+        self.count, self.last = len(run.samples.source), run.before + run.max_epochs
         self.bar = tqdm(
-            total=run.max_epochs,
-            unit="epoch",
+            total=run.max_epochs * self.count,
+            unit=" samples",
+            unit_scale=True,
             desc="training",
             file=sys.stderr,
             disable=not run.verbose,
             leave=run.verbose > 1,
         )
 
+    def begin(self, state: State, run: Run) -> None:
+        """Some of it may lie behind already, which says nothing of the rate."""
+        behind = (state.epoch - run.before - 1) * self.count + state.batch * run.batch_size
+        self.bar.initial = self.bar.n = min(behind, self.bar.total)
+        self.name(state.epoch)
+
+    def step(self, count: int) -> None:
+        self.bar.update(count)
+
     def show(self, record: dict) -> None:
         shown = {"loss": f"{record['loss']:.4g}"} if "loss" in record else {}
         if "validation_loss" in record:
             shown["validation"] = f"{record['validation_loss']:.4g}"
         self.bar.set_postfix(shown, refresh=False)
-        self.bar.update()
+        self.name(record["epoch"] + 1)
+
+    def name(self, epoch: int) -> None:
+        self.bar.set_description(f"training, epoch {min(epoch, self.last)}/{self.last}", refresh=False)
 
     def __enter__(self):
         return self

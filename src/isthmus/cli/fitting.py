@@ -3,6 +3,7 @@
 import ast
 import inspect
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -56,6 +57,9 @@ def fit(
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str | None = None,
     memory_limit: Annotated[str | None, Parameter(help="Bytes that training data may take, such as 1GB.")] = None,
+    checkpoint: Annotated[
+        Path | None, Parameter(help="Folder to keep the run in: after it was stopped, the same command goes on.")
+    ] = None,
     seed: int = 0,
     reading: ReadingFlags | None = None,
     force: Force = False,
@@ -63,8 +67,12 @@ def fit(
 ):
     """Train a model on DATA and save it as the folder given with -o. Ctrl-C ends the training early and keeps the model.
 
+    With --checkpoint it keeps the run instead, and so does whatever else stops it: the same command goes on where it was, and
+    ends with the same model as if nothing had happened.
+
     With --task, what is trained and saved is an application with its model, and --set reaches the application's parameters too.
     """
+    from .. import callbacks
     from ..saving import refuse_replacing
 
     refuse_replacing(output, force)
@@ -88,14 +96,16 @@ def fit(
         model.kind = text or read
     else:
         model["kind"] = text or read
-    with EndingEarly() as early:
+    early = EndingEarly()
+    with early if checkpoint is None else nullcontext():
+        watching: Any = [early] if checkpoint is None else [callbacks.Checkpoint(checkpoint)]
         if task is None:
             condition = condition_of(data, conditional or model.asks_condition)
-            model.fit(X, condition=condition, validation=validation_of(validation, read, reading), callbacks=[early])
+            model.fit(X, condition=condition, validation=validation_of(validation, read, reading), callbacks=watching)
             model.save(output, overwrite=force)
         else:
             refuse_beside_task(validation=validation is not None, conditional=conditional)
-            application = application_of(task)(model=model, random_state=seed, **own).fit(X, callbacks=[early])
+            application = application_of(task)(model=model, random_state=seed, **own).fit(X, callbacks=watching)
             application.save(output, overwrite=force)
             model = application.model_
     tell_fitted(output, task, model, as_json)

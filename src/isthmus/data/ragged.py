@@ -144,12 +144,12 @@ class Ragged(Rows):
     def subset(self, index: Tensor) -> "Ragged":
         return Ragged(self.schema, self.values[index.cpu()], self.dtype, self.device, self.ready)
 
-    def order(self, generator: torch.Generator, batch_size: int) -> list[Tensor]:
+    def order(self, generator: torch.Generator, batch_size: int, skip: int = 0) -> list[Tensor]:
         """Batches of an epoch: every sample once, shuffled within its group, the groups' batches among one another."""
         batches = [
             part for group in self.groups for part in group[torch.randperm(len(group), generator=generator)].split(batch_size)
         ]
-        return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
+        return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()[skip:]]
 
     def steps(self, batch_size: int) -> int:
         return sum(-(-len(group) // batch_size) for group in self.groups)

@@ -295,9 +295,12 @@ class Rows:
         values = torch.from_numpy(part.toarray()) if sparse.issparse(part) else tensor_of(part)
         return self._finish(values if self.ready else refuse_non_finite(values, start))
 
-    def order(self, generator: torch.Generator, batch_size: int) -> Iterable[Tensor]:
-        """Batches of an epoch, as index tensors: every sample once, in an order that depends on the generator alone."""
-        return torch.randperm(len(self), generator=generator).split(batch_size)
+    def order(self, generator: torch.Generator, batch_size: int, skip: int = 0) -> Iterable[Tensor]:
+        """Batches of an epoch, as index tensors: every sample once, in an order that depends on the generator alone.
+
+        The first `skip` of them are left out, where they lie behind a run already.
+        """
+        return torch.randperm(len(self), generator=generator).split(batch_size)[skip:]
 
     def steps(self, batch_size: int) -> int:
         """How many batches that are."""

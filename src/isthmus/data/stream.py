@@ -15,7 +15,7 @@ from torch import Tensor
 from .lazy import Lazy
 from .mapped import Sliced, edges_of, lazy_of
 from .parquet import Grouped
-from .schema import Rows
+from .schema import Rows, tensor_of
 
 _WINDOW = 2**28  # bytes of the largest window: with more memory than four of them the order does not depend on how much
 _BLOCK = 2**21  # bytes of a block: disks read such pieces at nearly their full speed
@@ -53,28 +53,33 @@ class Streamed(Rows):
         count = int(np.prod(self.values.shape[1:], dtype=np.int64))
         self.row_bytes = max(1, count * self.values.dtype.itemsize)
 
-    def order(self, generator, batch_size) -> Iterator[Tensor]:
+    def order(self, generator, batch_size, skip=0) -> Iterator[Tensor]:
         together = [self, *self.beside]
         plan = self.plan(generator)
+        behind = skip * batch_size  # samples of the epoch that are left out; windows that hold no others are not read
+        ends = np.cumsum([int((stops - starts).sum()) for starts, stops in plan])
+        first = int(np.searchsorted(ends, behind, side="right")) if behind < ends[-1] else len(plan)
         longest = max(int((stops - starts).sum()) for starts, stops in plan) + batch_size
         for rows in together:
             rows.windows = [window.of(longest, rows.values) for window in rows.windows or (Window(), Window())]
         left = torch.empty(0, dtype=torch.int64)  # what the last window had too little of for a batch
         with ThreadPoolExecutor(1, "isthmus-read") as thread:
-            reading = thread.submit(fill, together, *plan[0])
+            reading = thread.submit(fill, together, *plan[first]) if first < len(plan) else None
             for place, (starts, stops) in enumerate(plan):
-                reading.result()
-                for rows in together:
-                    rows.turn(left)
-                if place + 1 < len(plan):
-                    reading = thread.submit(fill, together, *plan[place + 1])
+                if reading is not None and place >= first:
+                    reading.result()
+                    for rows in together:
+                        rows.turn(left)
+                    if place + 1 < len(plan):
+                        reading = thread.submit(fill, together, *plan[place + 1])
                 runs = [torch.arange(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
                 samples = torch.cat([left, *runs])
                 samples = samples[torch.randperm(len(samples), generator=generator)]
                 whole = len(samples) - len(samples) % batch_size if place + 1 < len(plan) else len(samples)
                 left = samples[whole:]
-                if whole:
-                    yield from samples[:whole].split(batch_size)
+                batches = samples[:whole].split(batch_size) if whole else ()
+                skip, batches = max(0, skip - len(batches)), batches[skip:]
+                yield from batches
 
     def plan(self, generator: torch.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """The windows of an epoch: where the blocks of each begin and end, from the front of the data to the back."""
@@ -107,7 +112,8 @@ class Streamed(Rows):
         """The window that was filled is now read from, and gets what was left of the other."""
         old, new = self.windows
         if len(left):
-            new.add(left, old.take(left))
+            there = old.take(left)  # which a window that was left out does not hold
+            new.add(left, tensor_of(self.values[left.numpy()]) if there is None else there)
         self.windows = [new, old]
 
     def take(self, index):
