@@ -38,5 +38,6 @@ TABLES = (
     "recommend",
     "transform_rate",
     "folder",
+    "resume",
     "start_up",
 )

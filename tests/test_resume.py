@@ -261,7 +261,7 @@ def test_a_damaged_checkpoint_is_refused(harm, name, digits, tmp_path):
     stopped(run_of({}), digits[0][:64], tmp_path / "run", 6)
     harm(tmp_path / "run" / name)
     before = files_in(tmp_path / "run")
-    with pytest.raises(ValueError, match="is damaged .*choose another folder to begin anew"):
+    with pytest.raises(ValueError, match=r"is damaged .*choose another folder to begin anew"):
         run_of({}).fit(digits[0][:64], checkpoint=tmp_path / "run")
     assert files_in(tmp_path / "run") == before
 
@@ -377,7 +377,7 @@ class Pressed:
 
 def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(digits, tmp_path, usual_ctrl_c):
     X, folder = digits[0][:64], tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt, match="stopped at step 6; the run is kept in .*run. Start it again with the same call"):
+    with pytest.raises(KeyboardInterrupt, match=r"stopped at step 6; the run is kept in .*run. Start it again with the same call"):
         run_of({}, "auto").fit(X, checkpoint=folder, callbacks=[Pressed(6)])
     with pytest.raises(SystemExit, match="143"):
         run_of({}, "auto").fit(X, checkpoint=folder, callbacks=[Pressed(9, signal.SIGTERM)])

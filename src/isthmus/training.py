@@ -142,7 +142,7 @@ class Run:
     callbacks: tuple = ()
     verbose: int = 0
     before: int = 0  # epochs that lie behind the network already
-    keeper: Any = NotKept()
+    keeper: Any = field(default_factory=NotKept)
     columns: list[str] | None = None  # names of those of the data, where they have any
     params: dict = field(default_factory=dict)  # of the model, for callbacks
 
@@ -180,7 +180,7 @@ def train(network: Network, run: Run, players: "list[Player] | None" = None) -> 
     with Progress(run) as progress, surroundings(run), run.keeper as keeper:
         keeper.resume(state)
         if not state.finished:
-            tell(run.callbacks, "on_fit_begin", network, run.about)
+            tell(run.callbacks, "on_fit_begin", network, run.about | {"epoch": state.epoch})
             go(state, run, progress)
             tell(run.callbacks, "on_fit_end", network, state.history)
     network.eval()

@@ -17,11 +17,11 @@ _CHUNK = 2**24  # bytes that are taken at once
 def checksum_of(rows) -> str:
     """SHA-256 of rows (`Rows`, `Ready`, a tensor): of their values, shapes and types, in their order.
 
-    >>> checksum_of(torch.zeros(2, 3))[:12], checksum_of(torch.zeros(3, 2))[:12]
-    ('cf0ea5b2ebeb', 'ba4bb8bfbfdd')
+    >>> checksum_of(torch.zeros(2, 3)) == checksum_of(torch.zeros(3, 2))
+    False
     """
     digest = hashlib.sha256()
-    add(digest, getattr(rows, "values", rows), rows)
+    add(digest, rows if isinstance(rows, Tensor) else rows.values, rows)
     schema = getattr(rows, "schema", None)
     for name, tensor in sorted(schema.tensors().items()) if schema is not None else ():
         digest.update(name.encode())
