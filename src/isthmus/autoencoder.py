@@ -29,9 +29,10 @@ from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, init
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
-from .parts.ranges import Range, check_ranges, number, one_of, whole
+from .parts.ranges import Range, check_ranges, flag, number, one_of, whole
 from .reference import Comparison, Reference
 from .samples import Samples
+from .state import counters_of, put_counters
 from .training import Course, Run, Training, train
 from .trouble import Diverged, warn_of_collapse
 
@@ -86,6 +87,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         validate on, a tenth of the samples is held out.
     training : Training or None, default None
         What of the loop is seldom changed: optimiser, schedule, weight decay.
+    warm_start : bool, default False
+        A further `fit` begins with what the last one learnt, schema and scaling included: fine-tuning on new data, with the
+        parameters of the loop as they are now.
     device : "auto", "cpu", "cuda" or "mps", default "auto"
     dtype : "float32" or "float64", default "float32"
         Of weights and arithmetic; codes come in the dtype of the data.
@@ -141,6 +145,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         learning_rate="auto",
         patience=None,
         training=None,
+        warm_start=False,
         device="auto",
         dtype="float32",
         random_state=None,
@@ -161,6 +166,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.learning_rate = learning_rate
         self.patience = patience
         self.training = training
+        self.warm_start = warm_start
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
@@ -190,7 +196,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._refuse_no_condition(condition)
         keeper, callbacks = keeper_of(checkpoint, callbacks, self, self.training or Training())
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
-        for name in [name for name in vars(fresh) if name.endswith("_")]:
+        warm = self.warm_start and hasattr(self, "network_")
+        for name in [name for name in vars(fresh) if name.endswith("_") and not warm]:
             delattr(fresh, name)
         try:
             fresh._fit(X, target, condition, sample_weight, validation, keeper, callbacks)
@@ -261,17 +268,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._conclude(samples)
 
     def _fit(self, X, target, condition, sample_weight, validation, keeper, callbacks) -> None:
-        samples = self._begin(X, target, condition, sample_weight, validation, keeper)
+        before = self.history_ if hasattr(self, "network_") else []  # of a warm start
+        begin = self._begin_again if before else self._begin
+        samples = begin(X, target, condition, sample_weight, validation, keeper)
         room = keeper.room or self._room()  # of a run that is taken up again what it was, for the order follows from it
         ready = samples.ready(room)
-        self._start(ready)
-        keeper.begin(self.seed_, room, ready, self.device_.type)
+        (self._look if before else self._start)(ready)
+        keeper.begin(self.seed_, room, ready, self.device_.type, self.network_ if before else None)
+        run = replace(self._run(ready, callbacks), keeper=keeper, before=self.n_iter_ if before else 0)
         try:
-            self.history_ = train(self.network_, replace(self._run(ready, callbacks), keeper=keeper))
+            history = train(self.network_, run)
         except Diverged as failure:
             self._keep_good_part(failure, samples)
             raise
-        self.n_iter_ = len(self.history_)
+        self.history_, self.n_iter_ = before + history, run.before + len(history)
         self._conclude(samples)
         warn_of_collapse(self.network_, self.history_[-1])
 
@@ -295,11 +305,31 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if condition is not None and sample_weight is not None:
             condition = np.asarray(condition)[np.asarray(sample_weight) != 0]  # as `_learn` leaves them out
         told = self._told(condition, len(source))
-        samples = Samples.gather(source, targets, weight, told[0] if told else None, self._held_out(validation), self.seed_)
+        samples = Samples.gather(source, targets, weight, told[0] if told else None)
+        if sample_weight is not None:
+            samples.places = torch.from_numpy(np.flatnonzero(np.asarray(sample_weight)))
+        samples = samples.split(self._held_out(validation), self.seed_)
 
         self.loss_, self.prior_ = self._chosen_loss(samples.target), self.prior
         self.corruption_ = self._chosen_corruption(samples)
         self.build_network()
+        if samples.validation:
+            self._check_range(samples.validation.target)
+        return samples
+
+    def _begin_again(self, X, target, condition, sample_weight, validation, keeper) -> Samples:
+        """Reads the samples as the model knows them, and builds its network anew, as the parameters are now, with its weights."""
+        self._need("decoder")
+        if keeper.seed is not None:
+            refuse_other_seed(keeper.folder, keeper.seed, self.seed_)
+        known = self.network_
+        self.loss_ = self.loss_ if is_auto(self.loss) else self.loss
+        self.corruption_ = self.corruption_ if is_auto(self.corruption) else self.corruption
+        self.prior_ = self.prior_ if self.prior is None else self.prior
+        self.course_ = None
+        self.build_network()
+        go_on_from(known, self.network_)
+        samples = self._read_samples(X, target, condition, sample_weight, self._held_out(validation))
         if samples.validation:
             self._check_range(samples.validation.target)
         return samples
@@ -391,7 +421,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "y alone is ignored, because a Pipeline hands it to every step."
             )
 
-    def _read_samples(self, X, target, condition, sample_weight) -> Samples:
+    def _read_samples(self, X, target, condition, sample_weight, held_out=None) -> Samples:
         """Samples of the form that the model knows, to learn further from."""
         source = self._rows(X)
         if self.target_schema_ is not self.schema_ and target is None:
@@ -402,8 +432,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rows.looked_at()
         self._check_range(targets)
         weight = None if sample_weight is None else checked_weight(sample_weight, len(source))
-        samples = Samples.gather(source, targets, weight, told[0] if told else None, None, self.seed_)
-        return samples if weight is None or weight.all() else samples.subset(torch.from_numpy(np.flatnonzero(weight)))
+        samples = Samples.gather(source, targets, weight, told[0] if told else None)
+        counted = samples if weight is None or weight.all() else samples.subset(torch.from_numpy(np.flatnonzero(weight)))
+        return counted.split(held_out, self.seed_)
 
     def _held_out(self, validation):
         """What to validate on: the share of X to split off, rows of their own, or None."""
@@ -462,7 +493,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         initialise(network, key_of(self.seed_, "weights") >> 1)
         mean = samples.target.schema.scaled_mean().to(self.device_, self.dtype_)
         network.architecture.start(network.loss.start(mean))
-        for part in [*network.corruption, network.prior]:
+        self._look(samples)
+        if hasattr(network.prior, "look"):
+            network.prior.look(samples.source.glance())
+
+    def _look(self, samples: Samples) -> None:
+        """Corruptions measure what they need to know of the samples."""
+        for part in self.network_.corruption:
             if hasattr(part, "look"):
                 part.look(samples.source.glance())
 
@@ -943,6 +980,7 @@ RANGES = {
     "batch_size": whole("[1, inf)").also("auto"),
     "learning_rate": number("(0, inf)").also("auto"),
     "patience": whole("[1, inf)").also(None),
+    "warm_start": flag(),
     "device": Range(lambda value: isinstance(value, str | torch.device), ": 'cpu', 'cuda', 'mps' or 'auto' is expected."),
     "dtype": one_of("float32", "float64"),
     "random_state": Range(
@@ -963,6 +1001,20 @@ def check_parameters(model: Autoencoder) -> None:
     if model.training is not None and not isinstance(model.training, Training):
         raise TypeError(f"training={model.training!r}: a Training is expected, such as Training(optimizer='adam').")
     (model.training or Training()).check_ranges()
+
+
+def go_on_from(known: Network, network: Network) -> None:
+    """Gives a network the weights of one that is to be trained further, and what its parts have counted."""
+    try:
+        network.load_state_dict(known.state_dict())
+    except RuntimeError as error:
+        what = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ValueError(
+            "warm_start=True goes on with the weights of the last fit, but the parameters now describe another network "
+            f"({what}). Set those of the network back, or warm_start=False."
+        ) from error
+    counted = counters_of(network)
+    put_counters(network, {path: value for path, value in counters_of(known).items() if path not in counted})
 
 
 def without(data: Data, gaps: Tensor) -> Data:

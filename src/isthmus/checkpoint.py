@@ -88,9 +88,9 @@ class Keeper:
 
     # ------------------------------------------------------------------------------------------- a run begins
 
-    def begin(self, seed: int, room: int, samples: Samples, device: str) -> None:
-        """Compares the data with those that the run was begun with, or notes what begins."""
-        data = checksums_of(samples)
+    def begin(self, seed: int, room: int, samples: Samples, device: str, known=None) -> None:
+        """Compares the data with those that the run was begun with, or notes what begins; `known`: the network it starts from."""
+        data = checksums_of(samples) | ({} if known is None else {"first weights": weights_checksum(known)})
         if self.found is None:
             self.seed, self.room = seed, room
             versions = versions_here()
@@ -336,6 +336,13 @@ def checksums_of(samples: Samples) -> dict[str, str]:
     sums = {name: checksum_of(rows) for name, rows in roles.items() if rows is not None}
     held_out = samples.validation
     return sums | ({} if held_out is None else {f"validation {name}": value for name, value in checksums_of(held_out).items()})
+
+
+def weights_checksum(network) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {checksum_of(tensor)}".encode())
+    return digest.hexdigest()
 
 
 def versions_here() -> dict[str, Any]:

@@ -22,27 +22,29 @@ class Samples:
     places: Tensor | None = None  # of the samples in the data they were taken from, where some of those are left out
 
     @classmethod
-    def gather(cls, source: Rows, target: Rows, weight, condition, held_out, seed: int) -> "Samples":
-        """Splits off the share `held_out` to validate on, or takes it, where it is rows of its own."""
+    def gather(cls, source: Rows, target: Rows, weight, condition) -> "Samples":
+        """Refuses what does not belong together."""
         if len(target) != len(source):
             raise ValueError(f"target has {len(target)} samples, but X has {len(source)}: one target for each is expected.")
         refuse_other_sizes(source, target)
         if None not in (source.names, target.names) and source.names != target.names:
             raise ValueError(f"X and target name different samples: {target.names.first_other(source.names)}. Give both of each.")
-        samples = cls(source, target, None if weight is None else torch.as_tensor(weight), condition)
+        return cls(source, target, None if weight is None else torch.as_tensor(weight), condition)
+
+    def split(self, held_out, seed: int) -> "Samples":
+        """Splits off the share `held_out` to validate on, or takes it, where it is samples of its own."""
         if isinstance(held_out, Samples) or held_out is None:
-            samples.validation = held_out
-            return samples
-        order = torch.randperm(len(samples.source), generator=torch.Generator().manual_seed(key_of(seed, "held out") >> 1))
+            self.validation = held_out
+            return self
+        order = torch.randperm(len(self.source), generator=torch.Generator().manual_seed(key_of(seed, "held out") >> 1))
         count = max(1, round(held_out * len(order)))
         if count >= len(order):
             raise ValueError(
                 f"{len(order)} samples cannot be split into training and validation data. Give more, or no patience."
             )
-        rest = samples.subset(order[:count].sort().values)
-        samples = samples.subset(order[count:].sort().values)
-        samples.validation = rest
-        return samples
+        rest = self.subset(order[count:].sort().values)
+        rest.validation = self.subset(order[:count].sort().values)
+        return rest
 
     @property
     def weight(self) -> float:

@@ -85,7 +85,7 @@ class Guard:
         where = self.where(found, index)
         text = (
             f"Training diverged in epoch {epoch}, step {state.step + 1}: {listed(found.names)} became NaN or infinite{where}. "
-            f"{cure_of(found, self.named_columns(found.columns))}"
+            f"{cure_of(found, self.wild(found.columns, index))}"
         )
         return Diverged(text, state.step + 1, good_part(history, state))
 
@@ -113,21 +113,34 @@ class Guard:
         """Which samples, by their place in the data."""
         if not len(found.samples) or len(found.samples) == len(index):
             return f", in all {len(index)} samples of the batch" if len(found.samples) else ""
-        places = index.cpu()[found.samples] if self.places is None else self.places[index.cpu()[found.samples]]
+        places = self.place_of(index.cpu()[found.samples]).sort().values
         first = ", ".join(map(str, places[:SHOWN].tolist()))
         return f" in sample{'s' * (len(places) > 1)} {first}{', ...' * (len(places) > SHOWN)}"
 
-    def named_columns(self, columns: dict[int, float]) -> dict[str, float]:
-        return {str(place) if self.columns is None else f"{self.columns[place]!r}": value for place, value in columns.items()}
+    def wild(self, columns: list[tuple[int, int, float]], index: Tensor) -> str:
+        """Columns by name, or by place, with their largest value and its sample."""
+        names = [str(column) if self.columns is None else repr(self.columns[column]) for column, _, _ in columns]
+        samples = self.place_of(index.cpu()[[sample for _, sample, _ in columns]]).tolist() if columns else []
+        return ", ".join(
+            f"{name} ({value:.3g} in sample {sample})"
+            for name, sample, (_, _, value) in zip(names, samples, columns, strict=True)
+        )
+
+    def place_of(self, samples: Tensor) -> Tensor:
+        """Where samples lie in the data that were given."""
+        return samples if self.places is None else self.places[samples]
 
 
 @dataclass
 class Finding:
-    """What of a step is not finite: terms by name, samples by their place in the batch, and wild columns with their values."""
+    """What of a step is not finite: terms by name, samples by their place in the batch; and its wild values.
+
+    columns : (column, sample in the batch, value), the largest first
+    """
 
     names: list[str]
     samples: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    columns: dict[int, float] = field(default_factory=dict)
+    columns: list[tuple[int, int, float]] = field(default_factory=list)
     penalties: list[str] = field(default_factory=list)
 
 
@@ -137,11 +150,11 @@ def diagnosed(step: Step, players) -> Finding:
     bad = {name: ~torch.isfinite(term.detach()) for name, (_, term) in terms.items()}
     bad = {name: mask for name, mask in bad.items() if mask.any()}
     if not bad:
-        return Finding(steep(step, terms) or ["the weights"], columns=wild_columns(step, None))
+        return Finding(steep(step, terms) or ["the weights"], columns=wild_columns(step))
     masks = [mask for mask in bad.values() if mask.ndim]
     samples = torch.stack(masks).any(0).nonzero().flatten().cpu() if masks else torch.empty(0, dtype=torch.int64)
     penalties = [name for name in bad if name in step.network.penalties]
-    return Finding(list(bad), samples, wild_columns(step, samples), penalties)
+    return Finding(list(bad), samples, wild_columns(step), penalties)
 
 
 def steep(step: Step, terms: dict[str, Any]) -> list[str]:
@@ -155,24 +168,22 @@ def steep(step: Step, terms: dict[str, Any]) -> list[str]:
     return found
 
 
-def wild_columns(step: Step, samples: Tensor | None) -> dict[int, float]:
-    """Columns of these samples whose values are so large that numbers overflow; of data without columns none."""
+def wild_columns(step: Step) -> list[tuple[int, int, float]]:
+    """Columns of the batch that hold values so large that numbers overflow; none of data without columns."""
     values = step.batch.source.values
     if values.ndim != 2 or not values.is_floating_point():
-        return {}
-    values = values if samples is None or not len(samples) else values[samples.to(values.device)]
-    largest = values.abs().amax(0)
-    places = (largest > LARGE).nonzero().flatten()
-    places = places[largest[places].argsort(descending=True)][:SHOWN]
-    return {int(place): float(largest[place]) for place in places}
+        return []
+    largest, sample = values.abs().max(0)
+    columns = (largest > LARGE).nonzero().flatten()
+    columns = columns[largest[columns].argsort(descending=True)][:SHOWN]
+    return [(int(place), int(sample[place]), float(values[sample[place], place])) for place in columns]
 
 
 CURE = "Set a lower learning_rate, or scale the data (scale='standard')."
 
 
-def cure_of(found: Finding, columns: dict[str, float]) -> str:
-    if columns:
-        wild = ", ".join(f"{name} (up to {value:.3g})" for name, value in columns.items())
+def cure_of(found: Finding, wild: str) -> str:
+    if wild:
         return f"As the network sees them, these columns are very large: {wild}. Scale the data (scale='standard'), or mend them."
     if found.penalties:
         return f"Set a lower weight of {listed(found.penalties)}, or a lower learning_rate."
