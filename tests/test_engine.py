@@ -12,7 +12,7 @@ import torch
 
 from isthmus import Autoencoder, Training, load, presets
 from isthmus.callbacks import Callback, TensorBoard
-from isthmus.optimizers import Muon
+from isthmus.optimizers import Adam, Muon
 from isthmus.parts import Dense, Gaussian, Part
 from isthmus.state import Averages
 from isthmus.trouble import LOOK, Diverged
@@ -391,3 +391,18 @@ def test_a_dense_network_of_the_users_choice_is_clipped_averaged_and_accumulated
     training = Training(clip_norm=1.0, ema_decay=0.5, accumulate=2, deterministic=True)
     model = fitted(X, training, architecture=Dense((8,)))
     assert np.isfinite(model.transform(X)).all()
+
+
+def test_adam_is_that_of_torch_bit_for_bit():
+    torch.manual_seed(0)
+    first = [torch.randn(5, 3), torch.randn(7), torch.randn(2, 2)]
+    mine, theirs = ([torch.nn.Parameter(p.clone()) for p in first] for _ in range(2))
+    own, torchs = Adam(mine, 0.01, 0.1), torch.optim.AdamW(theirs, 0.01, (0.9, 0.99), 1e-8, 0.1, fused=True)
+    for step in range(6):
+        for weights in (mine, theirs):
+            for place, p in enumerate(weights):
+                p.grad = None if place == 2 and step < 3 else torch.sin(p.detach() * (step + 1))
+        own.learning_rate = torchs.param_groups[0]["lr"] = 0.01 / (step + 1)
+        own.step()
+        torchs.step()
+        assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))

@@ -125,6 +125,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     n_iter_: int
     seed_: int
     course_: Course | None = None  # what `partial_fit` goes on with
+    kept_room: int | None = None  # while a run with checkpoints goes on: what it was begun with, for the order follows from it
     asks_condition = False  # `presets.conditional` sets it: without a condition that would be another model
 
     def __init__(
@@ -205,6 +206,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if hasattr(fresh, "reference_") and not hasattr(self, "network_"):
                 self.__dict__ = fresh.__dict__  # better than nothing: the weights before the step that failed
             raise
+        finally:
+            fresh.__dict__.pop("kept_room", None)
         self.__dict__ = fresh.__dict__
         return self
 
@@ -270,8 +273,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _fit(self, X, target, condition, sample_weight, validation, keeper, callbacks) -> None:
         before = self.history_ if hasattr(self, "network_") else []  # of a warm start
         begin = self._begin_again if before else self._begin
+        self.kept_room = keeper.room_or(self._room)
         samples = begin(X, target, condition, sample_weight, validation, keeper)
-        room = keeper.room or self._room()  # of a run that is taken up again what it was, for the order follows from it
+        room = self._room()
         ready = samples.ready(room)
         (self._look if before else self._start)(ready)
         keeper.begin(self.seed_, room, ready, self.device_.type, self.network_ if before else None)
@@ -403,6 +407,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _room(self) -> int:
         """Bytes that data may take."""
+        if self.kept_room is not None:
+            return self.kept_room
         return (self.training or Training()).room(self.device_ if hasattr(self, "network_") else chosen_device(self.device))
 
     def _check_features(self, X, reset: bool) -> None:

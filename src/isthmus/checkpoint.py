@@ -13,6 +13,7 @@ the last one is whole, whatever happens. Randomness is a function of (seed, stre
 
 import hashlib
 import json
+import os
 import platform
 import re
 import signal
@@ -31,7 +32,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 from . import __version__
 from .data.checksum import checksum_of
-from .files import file_aside, flush_folder
+from .files import file_aside, flush_folder, full_disk_named, made_folder
 from .samples import Samples
 from .state import State
 from .written import digest_of, written
@@ -85,8 +86,13 @@ class Keeper:
         self.took, self.last = 0.0, time.perf_counter()
         self.signal: int | None = None
         self.handlers: dict[int, Any] = {}
+        self.lock: int | None = None
 
     # ------------------------------------------------------------------------------------------- a run begins
+
+    def room_or(self, room) -> int:
+        """Bytes that data may take: what they were when the run was begun, whatever is free now."""
+        return room() if self.room is None else self.room
 
     def begin(self, seed: int, room: int, samples: Samples, device: str, known=None) -> None:
         """Compares the data with those that the run was begun with, or notes what begins; `known`: the network it starts from."""
@@ -95,8 +101,6 @@ class Keeper:
             self.seed, self.room = seed, room
             versions = versions_here()
             self.about = {"params": self.params, "seed": seed, "room": room, "device": device, "data": data, "versions": versions}
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(self.folder / "run.json", self.about)
             return
         refuse_other_data(self.folder, self.about["data"], data)
         if device != self.about["device"]:
@@ -108,7 +112,11 @@ class Keeper:
 
     def resume(self, state: State) -> None:
         """Where there is a checkpoint, the state is what it was then."""
-        if self.found is not None:
+        with made_folder(self.folder):
+            self.lock = locked(self.folder)
+        if self.found is None:
+            write_json(self.folder / "run.json", self.about)
+        else:
             try:
                 state.restore(self.found["state"], read_tensors(self.folder, self.found))
             except (KeyError, RuntimeError, AttributeError, TypeError) as error:
@@ -137,7 +145,8 @@ class Keeper:
 
     def note(self, record: dict) -> None:
         """An epoch has ended."""
-        with open(self.folder / "history.jsonl", "a", encoding="utf-8") as file:
+        file_name = self.folder / "history.jsonl"
+        with full_disk_named(file_name), open(file_name, "a", encoding="utf-8") as file:
             file.write(line_of(record))
 
     def write(self, state: State) -> None:
@@ -194,6 +203,9 @@ class Keeper:
 
     def __exit__(self, kind, *_):
         self.put_back()
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
         if kind is None and self.signal is not None:
             self.stop("when all steps were done")
 
@@ -211,6 +223,7 @@ class NotKept:
 
     seed = room = None
 
+    def room_or(self, room) -> None: ...
     def begin(self, *_) -> None: ...
     def resume(self, state: State) -> None: ...
     def look(self, state: State) -> None: ...
@@ -370,6 +383,24 @@ def warn_of_other_versions(folder: Path, old: dict, new: dict) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ helpers
+
+
+def locked(folder: Path) -> int | None:
+    """Refuses a folder that another process keeps its run in; the system lets go of it when the process ends, however it does."""
+    try:
+        import fcntl
+    except ImportError:  # on systems without it nobody watches
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise ValueError(f"Another process keeps its run in {folder}. Wait for it, or choose another folder.") from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle
 
 
 def steps_in(text: str) -> int:

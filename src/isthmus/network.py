@@ -388,6 +388,15 @@ def block_size(network: Network) -> int:
     return 2 ** max(4, min(10, int(math.log2(2**22 / widest))))
 
 
+def numbers_of_step(network: Network) -> int:
+    """About how many numbers a sample leaves in memory for the way back: the outputs of all layers, and what came in."""
+    inlet = (length or _EXAMPLE_STEPS for length in network.inlet.shape)
+    numbers = math.prod(inlet) + sum(math.prod(layer["output"]) for layer in layers_of(network))
+    if not network.schema.varies:
+        return numbers
+    return -(-numbers * network.schema.size // network.example().values[0].numel())
+
+
 @torch.no_grad()
 def in_blocks(function, size: int, *rows) -> Any:
     """`function` of all rows, (n, ...) on the CPU, run in full blocks of one fixed size.

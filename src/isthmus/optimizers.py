@@ -111,34 +111,46 @@ class Muon:
 
 
 class Adam:
-    """PyTorch's fused AdamW behind the same three names (Kingma & Ba 2015; Loshchilov & Hutter 2019)."""
+    """AdamW by PyTorch's fused kernel (Kingma & Ba 2015; Loshchilov & Hutter 2019).
+
+    The kernel is called itself: making a `torch.optim.Optimizer` imports the compiler, which takes longer than many a fit, and
+    its step takes as long again as the kernel on a small network. The bits are the same.
+    """
 
     def __init__(self, parameters, learning_rate, weight_decay=0.0, betas=(0.9, 0.99), eps=1e-8):
-        self.learning_rate = learning_rate
-        self.inner = torch.optim.AdamW(parameters, learning_rate, betas, eps, weight_decay, fused=True)
-        self.parameters = [p for group in self.inner.param_groups for p in group["params"]]
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.learning_rate, self.weight_decay, self.betas, self.eps = learning_rate, weight_decay, betas, eps
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
 
     def zero_grad(self) -> None:
-        self.inner.zero_grad()
+        for p in self.parameters:
+            p.grad = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """What it remembers, by name; no copies. Nothing of parameters that had no gradient yet."""
-        states = ((i, self.inner.state.get(p, {})) for i, p in enumerate(self.parameters))
-        return {f"{i}.{name}": tensor for i, state in states for name, tensor in state.items()}
+        """What it remembers, by name; no copies."""
+        kinds = {"mean": self.means, "square": self.squares, "steps": self.steps}
+        return {f"{name}.{i}": tensor for name, tensors in kinds.items() for i, tensor in enumerate(tensors)}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Remembers what another of the same parameters did."""
-        self.inner.state.clear()
-        for path, tensor in tensors.items():
-            place, name = path.split(".")
-            p = self.parameters[int(place)]
-            like = tensor.to(p.device, copy=True) if tensor.ndim == 0 else torch.empty_like(p).copy_(tensor)
-            self.inner.state[p][name] = like
+        for name, own in self.tensors().items():
+            own.copy_(tensors[name])
 
+    @torch.no_grad()
     def step(self) -> None:
-        for group in self.inner.param_groups:
-            group["lr"] = self.learning_rate
-        self.inner.step()
+        moved = [i for i, p in enumerate(self.parameters) if p.grad is not None]
+        if not moved:
+            return
+        weights, gradients = [self.parameters[i] for i in moved], [self.parameters[i].grad for i in moved]
+        means, squares, steps = ([every[i] for i in moved] for every in (self.means, self.squares, self.steps))
+        torch._foreach_add_(steps, 1)
+        torch._fused_adamw_(
+            weights, gradients, means, squares, [], steps,
+            lr=self.learning_rate, beta1=self.betas[0], beta2=self.betas[1], weight_decay=self.weight_decay, eps=self.eps,
+            amsgrad=False, maximize=False,
+        )  # fmt: skip
 
 
 def in_row_blocks(matrices: Tensor) -> Tensor:

@@ -57,6 +57,7 @@ def fit(
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str | None = None,
     memory_limit: Annotated[str | None, Parameter(help="Bytes that training data may take, such as 1GB.")] = None,
+    max_time: Annotated[float | None, Parameter(help="Seconds after which the training ends.")] = None,
     checkpoint: Annotated[
         Path | None, Parameter(help="Folder to keep the run in: after it was stopped, the same command goes on.")
     ] = None,
@@ -87,7 +88,7 @@ def fit(
     own, choices = own_choices(task, choices or [])
     composing = task is None or preset is not None or hidden is not None or noise is not None or bool(choices)
     model: Any = composed(preset, choices, hidden, noise, settings | {"random_state": seed}) if composing else settings
-    limit(model, memory_limit)
+    limit(model, memory_limit=memory_limit, max_time=max_time)
     text = text_of(tokens, longest, kind)
     wanted = "text" if text is not None else kind or (model.kind if task is None else application_of(task).kind)
     X, _, read = opened(data, wanted, reading, memory_limit)
@@ -259,14 +260,15 @@ def text_of(tokens: str | None, longest: int | None, kind: str | None):
     return Text(name, **({"size": int(size)} if size else {}), longest=longest)
 
 
-def limit(model, memory_limit: str | None) -> None:
-    """Sets the bound on memory, where one was given, of a model, or among the parameters of one."""
+def limit(model, **bounds) -> None:
+    """Sets the bounds on memory and time, where any were given, of a model, or among the parameters of one."""
     from .. import Training
 
-    if memory_limit is None:
+    given = {name: value for name, value in bounds.items() if value is not None}
+    if not given:
         return
     composed = not isinstance(model, dict)
-    training = ((model.training if composed else None) or Training()).set_params(memory_limit=memory_limit)
+    training = ((model.training if composed else None) or Training()).set_params(**given)
     training.check_ranges()
     if composed:
         model.training = training
