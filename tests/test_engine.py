@@ -71,6 +71,20 @@ def test_a_batch_in_parts_gives_the_step_of_the_whole(settings, weighted, X):
             assert one[name] == pytest.approx(other[name], rel=1e-9)
 
 
+def test_as_many_parts_as_the_memory_asks_for(X, tmp_path, monkeypatch):
+    settings = {"architecture": Dense((64,), bypass=False), "batch_size": 32}
+    free = 4 * 8 * (64 + 64 + 64 + 3 + 64 + 64 + 64) * 32  # a step of the whole batch, in float64
+    for memory, parts in ((8 * free, 1), (free, 2), (free // 4, 8), (1, 32)):
+        monkeypatch.setattr("isthmus.data.memory.free_memory", lambda device="cpu", memory=memory: memory)
+        training = Training(accumulate="auto", memory_limit="1GB")
+        model = Autoencoder(3, max_epochs=1, dtype="float64", random_state=0, training=training, **settings)
+        model.fit(X, checkpoint=tmp_path / str(parts))
+        assert json.loads((tmp_path / str(parts) / "run.json").read_text())["parts"] == pytest.approx(parts, abs=parts // 2)
+    monkeypatch.undo()
+    first = weights_of(model)
+    assert torch.equal(weights_of(model.fit(X, checkpoint=tmp_path / "32")), first)
+
+
 def test_a_batch_smaller_than_its_parts_is_run_one_by_one(X):
     fitted(X[:5], Training(accumulate=64), batch_size=4)
 
@@ -297,6 +311,13 @@ def test_a_column_that_is_far_too_large_is_named(X):
     frame.loc[7, "c"] = 1e30
     words, _ = stopped(Autoencoder(2, scale="none", loss="squared", corruption=None, batch_size=100, random_state=0), frame)
     assert "loss became NaN or infinite" in words and "'c' (1e+30 in sample 7). Scale the data" in words
+
+
+def test_samples_that_were_held_out_are_named_too(X):
+    held_out = X[50:60].copy()
+    held_out[3] = 1e30
+    words, _ = stopped(Autoencoder(3, scale="none", loss="squared", random_state=0), X, validation=held_out)
+    assert "epoch 1: validation_loss (of sample 3 of the validation data) became NaN" in words
 
 
 class Steep(Part):

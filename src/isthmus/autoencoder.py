@@ -280,6 +280,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         (self._look if before else self._start)(ready)
         keeper.begin(self.seed_, room, ready, self.device_.type, self.network_ if before else None)
         run = replace(self._run(ready, callbacks), keeper=keeper, before=self.n_iter_ if before else 0)
+        run.parts = keeper.parts_or(run.parts)
         try:
             history = train(self.network_, run)
         except Diverged as failure:
@@ -525,6 +526,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             block=self.block_,
             callbacks=tuple(callbacks),
             verbose=self.verbose,
+            parts=training.parts(self.network_, batch_size),
             columns=None if names is None else [str(name) for name in names],
             params=params_of(self, training) if callbacks else {},
         )

@@ -17,6 +17,7 @@ class Callback:
 
     Of a run that was stopped and taken up again (`fit(checkpoint=...)`), what came after the last checkpoint is told again.
 
+    >>> from isthmus import Autoencoder
     >>> class Losses(Callback):
     ...     def on_epoch_end(self, network, record):
     ...         print(record["epoch"], sorted(record)[:3])

@@ -54,6 +54,7 @@ class Checkpoint:
     ----------
     folder : path; made where it is not there
 
+    >>> from isthmus import Autoencoder
     >>> checkpoint = Checkpoint(folder / "run")
     >>> model = Autoencoder(4, max_epochs=2, random_state=0).fit(X, callbacks=[checkpoint])
     >>> sorted(path.name for path in (folder / "run").iterdir())
@@ -109,6 +110,10 @@ class Keeper:
                 f"device={device!r} would not end with the same numbers. Go on there, or choose another folder to begin anew."
             )
         warn_of_other_versions(self.folder, self.about["versions"], versions_here())
+
+    def parts_or(self, parts: int) -> int:
+        """That a batch is run in: as many as when the run was begun."""
+        return self.about.setdefault("parts", parts)
 
     def resume(self, state: State) -> None:
         """Where there is a checkpoint, the state is what it was then."""
@@ -224,6 +229,9 @@ class NotKept:
     seed = room = None
 
     def room_or(self, room) -> None: ...
+    def parts_or(self, parts: int) -> int:
+        return parts
+
     def begin(self, *_) -> None: ...
     def resume(self, state: State) -> None: ...
     def look(self, state: State) -> None: ...

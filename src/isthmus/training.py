@@ -17,7 +17,7 @@ from tqdm import tqdm
 from . import defaults
 from .checkpoint import NotKept, is_interval, versions_here
 from .data.memory import in_bytes, is_bytes
-from .network import Network, in_blocks
+from .network import Network, in_blocks, numbers_of_step
 from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Parameters, Step, is_auto
 from .parts.random import Random, key_of
@@ -49,6 +49,24 @@ class Training(Parameters):
         of what is free. Data beyond that are read in shuffled blocks, a window of up to a quarter of the limit, and no more
         than 256 MiB, at a time. Parts that look at the data before training, and priors that are fitted to its codes, then see
         evenly spread samples. To repeat a run on another machine, give a number.
+    clip_norm : float or None, default None
+        The gradient of a step, all weights together, is made no longer than this (Pascanu et al. 2013). An opponent's on its own.
+    ema_decay : float in [0, 1) or None, default None
+        Validation sees, and the model keeps, an exponential moving average of the weights w_1, w_2, ... after each step t,
+        average_t = sum_i (1 - d) d^(t - i) w_i / (1 - d^t); of 0.999 about the last thousand steps. Buffers, such as codebooks,
+        are as they are.
+    accumulate : int or "auto", default 1
+        Parts that a batch is run in, one after the other, where it is too large for the memory: their gradients are added, so
+        the step is that of the whole batch but for rounding. What belongs to a batch as a whole (MMD, BatchTopK, moving averages
+        of codebooks) is that of the parts. "auto" is as many as keep a step within about half of the memory that is free.
+    max_time : float or None, default None
+        Seconds after which the run ends, with the epoch cut short; the rate falls no faster for it. Under `fit(checkpoint=...)`
+        seconds of earlier starts count, and the same call with a larger one goes on.
+    deterministic : bool, default False
+        Refuses operations that give other bits from run to run, which there are on a GPU, or takes slower ones for them.
+    checkpoint_every : "auto", float or str, default "auto"
+        Seconds between two checkpoints, or steps: "500 steps". "auto" is ten seconds, or a hundred times what writing one takes.
+        No choice changes a number.
     """
 
     ranges = {
@@ -61,7 +79,7 @@ class Training(Parameters):
         "memory_limit": Range(is_bytes, ": bytes, or a text such as '1GB', are expected, or 'auto'."),
         "clip_norm": number("(0, inf)").also(None),
         "ema_decay": number("[0, 1)").also(None),
-        "accumulate": whole("[1, inf)"),
+        "accumulate": whole("[1, inf)").also("auto"),
         "max_time": number("(0, inf)").also(None),
         "deterministic": flag(),
         "checkpoint_every": Range(is_interval, ": seconds, or a text such as '500 steps', are expected, or 'auto'."),
@@ -100,6 +118,14 @@ class Training(Parameters):
     def room(self, device="cpu") -> int:
         """`memory_limit` in bytes."""
         return in_bytes(self.memory_limit, device)
+
+    def parts(self, network: Network, batch_size: int) -> int:
+        """`accumulate` for batches of this size; forward, backward and what is in between take four times the layers' outputs."""
+        if not is_auto(self.accumulate):
+            return int(self.accumulate)
+        some = next(network.parameters())
+        needed = 4 * batch_size * numbers_of_step(network) * some.element_size()
+        return max(1, min(batch_size, -(-needed // max(1, in_bytes("auto", some.device)))))
 
     @property
     def default_rate(self) -> float:
@@ -143,6 +169,7 @@ class Run:
     verbose: int = 0
     before: int = 0  # epochs that lie behind the network already
     keeper: Any = field(default_factory=NotKept)
+    parts: int = 1  # that a batch is run in
     columns: list[str] | None = None  # names of those of the data, where they have any
     params: dict = field(default_factory=dict)  # of the model, for callbacks
 
@@ -189,7 +216,7 @@ def train(network: Network, run: Run, players: "list[Player] | None" = None) -> 
 
 def go(state: State, run: Run, progress: "Progress") -> None:
     """To the end of the run; where a step fails, back to the weights before it."""
-    guard = Guard(state, partial(one_step, run), partial(step_of, run), run.columns, run.samples.places)
+    guard = Guard(state, run, one_step, step_of, validation_nats)
     watch, late = Watch(run.max_epochs), False
     progress.begin(state, run)
     try:
@@ -245,7 +272,7 @@ def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: "
 def one_step(run: Run, state: State, index: Tensor) -> dict[str, Tensor]:
     """A step on these samples; returns its terms."""
     rate = run.learning_rate * run.training.rate(state.step / run.steps)
-    steps = [step_of(run, state, part) for part in index.chunk(run.training.accumulate)]
+    steps = [step_of(run, state, part) for part in index.chunk(run.parts)]
     weights = [weight_of(step.batch) for step in steps]
     terms = train_step(state.network, state.players, rate / run.learning_rate, steps, weights, run.training.clip_norm)
     state.took(terms, sum(weights), rate)
@@ -364,12 +391,17 @@ def batch_of(samples: Samples, index: Tensor) -> Batch:
     return Batch(source, target, None if samples.sample_weight is None else samples.sample_weight[index])
 
 
+def validation_nats(network: Network, run: Run) -> Tensor:
+    """The loss of each sample that was held out, on the CPU."""
+    network.eval()
+    nats = in_blocks(network.nats, run.block, *(run.samples.validation or run.samples).rows).double()
+    network.train()
+    return nats
+
+
 def validation_loss(network: Network, run: Run) -> float:
     """Weighted mean loss of the deterministic code, without corruption, in nats a sample."""
-    held_out = run.samples.validation or run.samples
-    network.eval()
-    nats = in_blocks(network.nats, run.block, *held_out.rows).double()
-    network.train()
+    held_out, nats = run.samples.validation or run.samples, validation_nats(network, run)
     if held_out.sample_weight is None:
         return nats.mean().item()
     weight = held_out.sample_weight.to(nats)

@@ -32,13 +32,13 @@ class Diverged(FloatingPointError):
 class Guard:
     """Remembers a good state and the steps since.
 
-    again : does the step of an epoch's batch, given as index tensor, once more: (state, index) -> terms
-    step_of : the Step that it begins with
+    again : does the step of a batch, given as index tensor, once more: (run, state, index) -> terms
+    step_of : the Step that it begins with;   validate : (network, run) -> nats of each sample that was held out
     """
 
-    def __init__(self, state: State, again: Callable, step_of: Callable, columns: list[str] | None, places: Tensor | None):
-        self.state, self.again, self.step_of = state, again, step_of
-        self.columns, self.places = columns, places
+    def __init__(self, state: State, run, again: Callable, step_of: Callable, validate: Callable):
+        self.state, self.run, self.again, self.step_of, self.validate = state, run, again, step_of, validate
+        self.columns, self.places = run.columns, run.samples.places
         self.steps: list[tuple[int, Tensor]] = []
         self.remember()
 
@@ -77,11 +77,12 @@ class Guard:
         state, history = self.state, list(self.state.history)
         failed = self.first_failure()
         if failed is None:  # no step fails: a figure of the epoch's end did
-            text = f"Training diverged in epoch {state.epoch}: {listed(figures or ['weights'])} became NaN or infinite. {CURE}"
+            names = listed(figures or ["weights"]) + (self.held_out() if figures == ["validation_loss"] else "")
+            text = f"Training diverged in epoch {state.epoch}: {names} became NaN or infinite. {CURE}"
             return Diverged(text, state.step, good_part(history, state))
         self.replay(failed)
         epoch, index = self.steps[failed]
-        found = diagnosed(self.step_of(state, index), state.players)
+        found = diagnosed(self.step_of(self.run, state, index), state.players)
         where = self.where(found, index)
         text = (
             f"Training diverged in epoch {epoch}, step {state.step + 1}: {listed(found.names)} became NaN or infinite{where}. "
@@ -107,15 +108,20 @@ class Guard:
         for epoch, index in self.steps[:count]:
             while self.state.epoch < epoch:
                 self.state.next_epoch()
-            yield self.again(self.state, index)
+            yield self.again(self.run, self.state, index)
 
     def where(self, found: "Finding", index: Tensor) -> str:
         """Which samples, by their place in the data."""
         if not len(found.samples) or len(found.samples) == len(index):
             return f", in all {len(index)} samples of the batch" if len(found.samples) else ""
-        places = self.place_of(index.cpu()[found.samples]).sort().values
-        first = ", ".join(map(str, places[:SHOWN].tolist()))
-        return f" in sample{'s' * (len(places) > 1)} {first}{', ...' * (len(places) > SHOWN)}"
+        return f" in {named_samples(self.place_of(index.cpu()[found.samples]))}"
+
+    def held_out(self) -> str:
+        """Which samples of those that were held out: the weights are good, and these are not."""
+        with self.state.averaged():
+            bad = (~torch.isfinite(self.validate(self.state.network, self.run))).nonzero().flatten()
+        places = self.run.samples.validation.places
+        return f" (of {named_samples(bad if places is None else places[bad])} of the validation data)" if len(bad) else ""
 
     def wild(self, columns: list[tuple[int, int, float]], index: Tensor) -> str:
         """Columns by name, or by place, with their largest value and its sample."""
@@ -207,6 +213,11 @@ def all_finite(tensors) -> bool:
 def kept(tensor: Tensor) -> Tensor:
     """A copy, in the main memory."""
     return tensor.detach().to("cpu", copy=True)
+
+
+def named_samples(places: Tensor) -> str:
+    first = ", ".join(map(str, places.sort().values[:SHOWN].tolist()))
+    return f"sample{'s' * (len(places) > 1)} {first}{', ...' * (len(places) > SHOWN)}"
 
 
 def listed(names: list[str]) -> str:
