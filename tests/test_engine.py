@@ -135,6 +135,12 @@ def test_the_best_averages_stay_under_early_stopping(X, digits):
     assert -model.score(held_out) == pytest.approx(best, rel=1e-5)
 
 
+def test_averages_keep_what_a_part_promises_of_its_weights(X):
+    model = fitted(X, Training(ema_decay=0.9), architecture=Dense((), unit_norm=True, bypass=False), n_components=8)
+    columns = model.network_.architecture.head[1].weight.detach().norm(dim=0)
+    torch.testing.assert_close(columns, torch.ones_like(columns), rtol=1e-9, atol=0)
+
+
 def test_averages_start_without_the_first_weights():
     layer = torch.nn.Linear(2, 1)
     averages = Averages(layer, 0.99)

@@ -501,12 +501,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         mean = samples.target.schema.scaled_mean().to(self.device_, self.dtype_)
         network.architecture.start(network.loss.start(mean))
         self._look(samples)
-        if hasattr(network.prior, "look"):
-            network.prior.look(samples.source.glance())
+        prior: Any = network.prior
+        if hasattr(prior, "look"):
+            prior.look(samples.source.glance())
 
     def _look(self, samples: Samples) -> None:
         """Corruptions measure what they need to know of the samples."""
-        for part in self.network_.corruption:
+        corruptions: Any = self.network_.corruption
+        for part in corruptions:
             if hasattr(part, "look"):
                 part.look(samples.source.glance())
 

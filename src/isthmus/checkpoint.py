@@ -40,6 +40,7 @@ from .written import digest_of, written
 FORMAT = 1
 LEAST = 10.0  # seconds between two checkpoints under "auto", where writing one takes next to nothing
 SHARE = 100  # or so many times what writing the last one took
+RATE = 2e8  # bytes a second that the first is expected to be written at
 _OURS = re.compile(r"(run\.json|history\.jsonl|checkpoint\.json|state-\d+\.safetensors|\..+\..{8}|fit-\d+)")
 _FREE = {"verbose", "random_state", "warm_start"}  # parameters that change no number, or are looked at otherwise
 _FREE_OF_TRAINING = {"max_time", "checkpoint_every", "memory_limit"}
@@ -130,6 +131,7 @@ class Keeper:
         lines = "".join(line_of(record) for record in state.history)
         with file_aside(self.folder / "history.jsonl") as file:
             file.write(lines.encode())
+        self.took = sum(tensor.nbytes for tensor in state.tensors().values()) / RATE  # until it is measured
         self.last = time.perf_counter()
 
     # --------------------------------------------------------------------------------------------- it goes on

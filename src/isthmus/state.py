@@ -179,7 +179,7 @@ class Averages:
     """
 
     def __init__(self, network, decay: float):
-        self.weights, self.decay, self.count = list(network.parameters()), decay, 0
+        self.network, self.weights, self.decay, self.count = network, list(network.parameters()), decay, 0
         self.values = [torch.zeros_like(p) for p in self.weights]
 
     @torch.no_grad()
@@ -200,6 +200,9 @@ class Averages:
 
     def keep(self) -> None:
         copy_into(self.weights, self.values)
+        for part in self.network.modules():
+            if hasattr(part, "settle"):
+                part.settle()
 
     def restore(self, count: int, values: dict[str, Tensor]) -> None:
         self.count = count

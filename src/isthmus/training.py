@@ -470,7 +470,7 @@ class Progress:
     def begin(self, state: State, run: Run) -> None:
         """Some of it may lie behind already, which says nothing of the rate."""
         behind = (state.epoch - run.before - 1) * self.count + state.batch * run.batch_size
-        self.bar.initial = self.bar.n = min(behind, self.bar.total)
+        self.bar.initial = self.bar.n = min(behind, run.max_epochs * self.count)
         self.name(state.epoch)
 
     def step(self, count: int) -> None:

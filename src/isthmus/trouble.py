@@ -86,7 +86,7 @@ class Guard:
         where = self.where(found, index)
         text = (
             f"Training diverged in epoch {epoch}, step {state.step + 1}: {listed(found.names)} became NaN or infinite{where}. "
-            f"{cure_of(found, self.wild(found.columns, index))}"
+            f"{cure_of(found, self.wild(index))}"
         )
         return Diverged(text, state.step + 1, good_part(history, state))
 
@@ -123,13 +123,16 @@ class Guard:
         places = self.run.samples.validation.places
         return f" (of {named_samples(bad if places is None else places[bad])} of the validation data)" if len(bad) else ""
 
-    def wild(self, columns: list[tuple[int, int, float]], index: Tensor) -> str:
-        """Columns by name, or by place, with their largest value and its sample."""
+    def wild(self, index: Tensor) -> str:
+        """Columns by name, or by place, with their largest value and its sample: of the batch, or else of all the data."""
+        source = self.run.samples.source
+        columns = [(column, int(index[row]), value) for column, row, value in wild_columns(source.take(index).values)]
+        columns = columns or wild_in_all(source)
         names = [str(column) if self.columns is None else repr(self.columns[column]) for column, _, _ in columns]
-        samples = self.place_of(index.cpu()[[sample for _, sample, _ in columns]]).tolist() if columns else []
+        samples = self.place_of(torch.tensor([row for _, row, _ in columns], dtype=torch.int64)).tolist()
+        values = [value for _, _, value in columns]
         return ", ".join(
-            f"{name} ({value:.3g} in sample {sample})"
-            for name, sample, (_, _, value) in zip(names, samples, columns, strict=True)
+            f"{name} ({value:.3g} in sample {place})" for name, place, value in zip(names, samples, values, strict=True)
         )
 
     def place_of(self, samples: Tensor) -> Tensor:
@@ -139,14 +142,10 @@ class Guard:
 
 @dataclass
 class Finding:
-    """What of a step is not finite: terms by name, samples by their place in the batch; and its wild values.
-
-    columns : (column, sample in the batch, value), the largest first
-    """
+    """What of a step is not finite: terms by name, and samples by their place in the batch."""
 
     names: list[str]
     samples: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    columns: list[tuple[int, int, float]] = field(default_factory=list)
     penalties: list[str] = field(default_factory=list)
 
 
@@ -156,11 +155,11 @@ def diagnosed(step: Step, players) -> Finding:
     bad = {name: ~torch.isfinite(term.detach()) for name, (_, term) in terms.items()}
     bad = {name: mask for name, mask in bad.items() if mask.any()}
     if not bad:
-        return Finding(steep(step, terms) or ["the weights"], columns=wild_columns(step))
+        return Finding(steep(step, terms) or ["the weights"])
     masks = [mask for mask in bad.values() if mask.ndim]
     samples = torch.stack(masks).any(0).nonzero().flatten().cpu() if masks else torch.empty(0, dtype=torch.int64)
     penalties = [name for name in bad if name in step.network.penalties]
-    return Finding(list(bad), samples, wild_columns(step), penalties)
+    return Finding(list(bad), samples, penalties)
 
 
 def steep(step: Step, terms: dict[str, Any]) -> list[str]:
@@ -174,15 +173,25 @@ def steep(step: Step, terms: dict[str, Any]) -> list[str]:
     return found
 
 
-def wild_columns(step: Step) -> list[tuple[int, int, float]]:
-    """Columns of the batch that hold values so large that numbers overflow; none of data without columns."""
-    values = step.batch.source.values
+def wild_columns(values: Tensor) -> list[tuple[int, int, float]]:
+    """(column, row, value): columns that hold values so large that numbers overflow, the largest first; of (n, columns) alone."""
     if values.ndim != 2 or not values.is_floating_point():
         return []
-    largest, sample = values.abs().max(0)
+    largest, row = values.abs().max(0)
     columns = (largest > LARGE).nonzero().flatten()
     columns = columns[largest[columns].argsort(descending=True)][:SHOWN]
-    return [(int(place), int(sample[place]), float(values[sample[place], place])) for place in columns]
+    return [(int(place), int(row[place]), float(values[row[place], place])) for place in columns]
+
+
+def wild_in_all(rows) -> list[tuple[int, int, float]]:
+    """The same of all samples, which are read for it."""
+    start = 0
+    for data in rows.looks():
+        columns = wild_columns(data.values)
+        if columns:
+            return [(column, start + row, value) for column, row, value in columns]
+        start += len(data)
+    return []
 
 
 CURE = "Set a lower learning_rate, or scale the data (scale='standard')."

@@ -123,6 +123,9 @@ class Part(Parameters, nn.Module):
     def after(self, step: "Step") -> None:
         """Updates buffers (moving averages, thresholds). Nothing by default."""
 
+    def settle(self) -> None:
+        """Brings weights that were set from outside back to what the part promises of them. Nothing by default."""
+
 
 def part_of(value, table: Mapping[str, type], role: str):
     """The part that `value` names or is, ready to be built: a fresh one for a name, a copy of one that was given."""

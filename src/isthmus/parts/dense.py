@@ -96,8 +96,11 @@ class Dense(Part):
         if self.unit_norm:
             self._normalise()
 
-    @torch.no_grad()
     def after(self, step):
+        self.settle()
+
+    @torch.no_grad()
+    def settle(self):
         if self.unit_norm:
             self._normalise()
 
