@@ -12,6 +12,7 @@ import torch
 
 from isthmus import Autoencoder, Training, load, presets
 from isthmus.callbacks import Callback, TensorBoard
+from isthmus.cli import main
 from isthmus.optimizers import Adam, Muon
 from isthmus.parts import Dense, Gaussian, Part
 from isthmus.state import Averages
@@ -166,6 +167,12 @@ def test_the_time_is_over_and_a_longer_run_goes_on(X, tmp_path):
     whole = Autoencoder(3, max_epochs=4, batch_size=16, random_state=0).fit(X)
     assert torch.equal(weights_of(run(600, ())), weights_of(whole))
     assert fitted(X, Training(max_time=1e-9)).n_iter_ == 1
+
+
+def test_the_command_line_ends_in_time(tmp_path):
+    arguments = ["fit", "digits:test", "-n", "3", "--epochs", "50", "--max-time", "0.0001", "-o", str(tmp_path / "model")]
+    assert main(arguments) == 0
+    assert load(tmp_path / "model").n_iter_ == 1
 
 
 def test_deterministic_is_asked_of_torch_while_training_only(X):

@@ -411,7 +411,7 @@ def validation_loss(network: Network, run: Run) -> float:
 @contextmanager
 def surroundings(run: Run):
     """What of the process is set while a run goes on, and was otherwise before."""
-    with flushed_denormals(), own_randomness(run.seed), determinism(run.training.deterministic):
+    with flushed_denormals(), own_randomness(run.seed, run.samples.source.device), determinism(run.training.deterministic):
         yield
 
 
@@ -431,10 +431,14 @@ def determinism(wanted: bool):
 
 
 @contextmanager
-def own_randomness(seed: int):
-    """Layers of the user's own may draw from torch's global generator: their draws follow the seed, and it stays as it was."""
-    with torch.random.fork_rng(devices=[]):
+def own_randomness(seed: int, device):
+    """The user's own layers may draw from torch's global generators: the draws follow the seed, and these stay as they were."""
+    cuda = [device] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(key_of(seed, "layers") >> 1)
+        for one in cuda:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(key_of(seed, "layers") >> 1)
         yield
 
 
