@@ -35,6 +35,7 @@ from .data.checksum import checksum_of
 from .files import file_aside, flush_folder, full_disk_named, made_folder
 from .samples import Samples
 from .state import State
+from .trouble import is_good
 from .written import digest_of, written
 
 FORMAT = 1
@@ -138,11 +139,11 @@ class Keeper:
 
     def look(self, state: State) -> None:
         """After every step: writes a checkpoint where it is time, and ends the run where Ctrl-C was pressed."""
-        if self.signal is not None:
+        stopped = self.signal is not None
+        if (stopped or self.is_due(state.step)) and is_good(state):  # else the last one stays, and the run is about to fail
             self.write(state)
+        if stopped:
             self.stop(f"at step {state.step}")
-        if self.is_due(state.step):
-            self.write(state)
 
     def is_due(self, step: int) -> bool:
         if isinstance(self.every, str) and self.every != "auto":

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -193,7 +193,7 @@ class Run:
             "versions": versions_here(),
         }
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Of all epochs."""
         return self.max_epochs * self.samples.source.steps(self.batch_size)

@@ -55,7 +55,7 @@ class Guard:
         """After a step: once every so many of them, whether all is finite."""
         if len(self.steps) < LOOK:
             return
-        if not (all_finite(self.state.sums.terms.values()) and all_finite(self.state.network.parameters())):
+        if not is_good(self.state):
             raise self.explained([])
         self.remember()
 
@@ -211,6 +211,11 @@ def good_part(history: list[dict], state: State) -> list[dict]:
     if not state.batch:
         return past
     return [*past, {"epoch": state.epoch, **state.sums.means(), "learning_rate": state.rate, "seconds": state.seconds}]
+
+
+def is_good(state: State) -> bool:
+    """Whether all losses of the epoch, and all weights, are finite."""
+    return all_finite(state.sums.terms.values()) and all_finite(state.network.parameters())
 
 
 def all_finite(tensors) -> bool:
