@@ -298,7 +298,7 @@ def test_the_step_the_term_and_the_samples_are_named_and_the_state_before_is_kep
     order = Note()
     model = Autoencoder(**settings, penalties=Failing(step, (3,)))
     words, failure = stopped(model, X[:60], callbacks=[order])
-    assert f", step {failure.step}: failing became NaN or infinite" in words and "in all 1 samples" in words
+    assert f", step {failure.step}: failing became NaN or infinite" in words and "in sample 3." in words
     assert step < failure.step <= step + 60
     weights = torch.cat([p.flatten() for p in order.weights[failure.step - 2]])
     assert torch.equal(weights_of(model), weights)

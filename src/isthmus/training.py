@@ -2,17 +2,13 @@
 
 import copy
 import math
-import os
-import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from . import defaults
 from .checkpoint import NotKept, is_interval, versions_here
@@ -22,8 +18,10 @@ from .optimizers import OPTIMIZERS, Adam, Muon
 from .parts.base import Batch, Parameters, Step, is_auto
 from .parts.random import Random, key_of
 from .parts.ranges import Range, flag, number, one_of, pair, whole
+from .progress import Progress
 from .samples import Samples
 from .state import State
+from .surroundings import surroundings
 from .trouble import Diverged, Guard, Watch
 
 
@@ -204,7 +202,11 @@ def train(network: Network, run: Run, players: "list[Player] | None" = None) -> 
     players = players or players_of(network, run)
     state = State(network, players, run.patience, run.training.ema_decay, run.before + 1)
     network.train()
-    with Progress(run) as progress, surroundings(run), run.keeper as keeper:
+    with (
+        Progress(run) as progress,
+        surroundings(run.seed, run.samples.source.device, run.training.deterministic),
+        run.keeper as keeper,
+    ):
         keeper.resume(state)
         if not state.finished:
             tell(run.callbacks, "on_fit_begin", network, run.about | {"epoch": state.epoch})
@@ -214,7 +216,7 @@ def train(network: Network, run: Run, players: "list[Player] | None" = None) -> 
     return state.history
 
 
-def go(state: State, run: Run, progress: "Progress") -> None:
+def go(state: State, run: Run, progress: Progress) -> None:
     """To the end of the run; where a step fails, back to the weights before it."""
     guard = Guard(state, run, one_step, step_of, validation_nats)
     watch, late = Watch(run.max_epochs), False
@@ -236,7 +238,7 @@ def go(state: State, run: Run, progress: "Progress") -> None:
         run.keeper.write(state)
 
 
-def steps_of_epoch(state: State, run: Run, guard: Guard, progress: "Progress") -> None:
+def steps_of_epoch(state: State, run: Run, guard: Guard, progress: Progress) -> None:
     """The steps that are left of the epoch."""
     for index in shuffled(run, state.epoch, state.batch):
         if run.is_late(state):
@@ -249,7 +251,7 @@ def steps_of_epoch(state: State, run: Run, guard: Guard, progress: "Progress") -
         run.keeper.look(state)
 
 
-def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: "Progress") -> None:
+def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: Progress) -> None:
     """Notes what the epoch brought, and whether it was the last."""
     network = state.network
     with state.averaged():
@@ -406,92 +408,3 @@ def validation_loss(network: Network, run: Run) -> float:
         return nats.mean().item()
     weight = held_out.sample_weight.to(nats)
     return ((nats * weight).sum() / weight.sum()).item()
-
-
-@contextmanager
-def surroundings(run: Run):
-    """What of the process is set while a run goes on, and was otherwise before."""
-    with flushed_denormals(), own_randomness(run.seed, run.samples.source.device), determinism(run.training.deterministic):
-        yield
-
-
-@contextmanager
-def determinism(wanted: bool):
-    """Operations whose results change from run to run, as some on a GPU, give way to others, or are refused by torch."""
-    if not wanted:
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which torch refuses products on a GPU
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-@contextmanager
-def own_randomness(seed: int, device):
-    """The user's own layers may draw from torch's global generators: the draws follow the seed, and these stay as they were."""
-    cuda = [device] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(key_of(seed, "layers") >> 1)
-        for one in cuda:
-            with torch.cuda.device(one):
-                torch.cuda.manual_seed(key_of(seed, "layers") >> 1)
-        yield
-
-
-class flushed_denormals:
-    """Rounds numbers below 1e-38 to zero while training: moments of dead units shrink to there and slow a CPU by a fifth.
-
-    A setting of the thread, which the threads it starts inherit, so it is taken back afterwards.
-    """
-
-    def __enter__(self):
-        self.before = bool(torch.tensor(1e-40) * 1 == 0)
-        torch.set_flush_denormal(True)
-
-    def __exit__(self, *_):
-        torch.set_flush_denormal(self.before)
-
-
-class Progress:
-    """A bar on stderr with the losses, the rate and the time left; nothing where `verbose` is 0."""
-
-    def __init__(self, run: Run):
-        self.count, self.last = len(run.samples.source), run.before + run.max_epochs
-        self.bar = tqdm(
-            total=run.max_epochs * self.count,
-            unit=" samples",
-            unit_scale=True,
-            desc="training",
-            file=sys.stderr,
-            disable=not run.verbose,
-            leave=run.verbose > 1,
-        )
-
-    def begin(self, state: State, run: Run) -> None:
-        """Some of it may lie behind already, which says nothing of the rate."""
-        behind = (state.epoch - run.before - 1) * self.count + state.batch * run.batch_size
-        self.bar.initial = self.bar.n = min(behind, run.max_epochs * self.count)
-        self.name(state.epoch)
-
-    def step(self, count: int) -> None:
-        self.bar.update(count)
-
-    def show(self, record: dict) -> None:
-        shown = {"loss": f"{record['loss']:.4g}"} if "loss" in record else {}
-        if "validation_loss" in record:
-            shown["validation"] = f"{record['validation_loss']:.4g}"
-        self.bar.set_postfix(shown, refresh=False)
-        self.name(record["epoch"] + 1)
-
-    def name(self, epoch: int) -> None:
-        self.bar.set_description(f"training, epoch {min(epoch, self.last)}/{self.last}", refresh=False)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.bar.close()

@@ -112,8 +112,10 @@ class Guard:
 
     def where(self, found: "Finding", index: Tensor) -> str:
         """Which samples, by their place in the data."""
-        if not len(found.samples) or len(found.samples) == len(index):
-            return f", in all {len(index)} samples of the batch" if len(found.samples) else ""
+        if not len(found.samples):
+            return ""
+        if len(found.samples) == len(index) > 1:
+            return f", in all {len(index)} samples of the batch"
         return f" in {named_samples(self.place_of(index.cpu()[found.samples]))}"
 
     def held_out(self) -> str:
