@@ -54,7 +54,9 @@ class Findings:
     @property
     def said(self) -> str:
         """How much is forecast, in words."""
-        of = {"series": ("step", "series"), "video": ("frame", "clips"), "text": ("symbol", "sentences")}[self.way.kind]
+        of = {"series": ("step", "series"), "video": ("frame", "clips"), "text": ("symbol", "sentences")}.get(self.way.kind)
+        if of is None:
+            return f"answers to {len(self):,} sentences"
         return f"{count(self.horizon, of[0])} of {len(self):,} {of[1]}"
 
 
@@ -105,7 +107,7 @@ def write_arrays(file, found: Findings, ending: str) -> None:
 
 
 def page_of(found: Findings, title: str | None) -> str:
-    title = text(title or f"The next {found.said}")
+    title = text(title or (f"The next {found.said}" if found.way.kind != "answers" else found.said.capitalize()))
     parts = [headline(found, title), next_section(found), comparison_section(found)]
     return page(title, parts, found.forecaster)
 
@@ -119,13 +121,17 @@ def headline(found: Findings, title: str) -> str:
         facts |= {"window": f"{way.window:,}"}
     cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = f"The model was trained to say what the next {count(way.horizon, way.step)} are, from those before."
+    if way.kind == "answers":
+        facts, words = {"sentences": f"{len(found):,}"}, "The model was trained to answer sentences."
     if found.horizon > way.horizon:
         words += " Further ones follow from forecasts as the past: their intervals are too narrow." * (way.kind == "series")
     return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
 
 
 def next_section(found: Findings) -> str:
-    return {"series": series_section, "video": frames_section, "text": text_section}[found.way.kind](found)
+    return {"series": series_section, "video": frames_section, "text": text_section, "answers": text_section}[found.way.kind](
+        found
+    )
 
 
 def series_section(found: Findings) -> str:

@@ -14,8 +14,10 @@ from ..data import Clips, as_array, is_text, open_data
 from ..parts.ranges import check_ranges, flag, listed, numbers, whole, wholes
 from .base import Application, is_fitted
 from .forecast_series import SeriesForecasts
+from .forecast_text import TextAnswers, TextForecasts, read_texts
+from .forecast_video import VideoForecasts
 
-WAYS: dict[str, Any] = {way.kind: way for way in (SeriesForecasts,)}
+WAYS: dict[str, Any] = {way.kind: way for way in (SeriesForecasts, VideoForecasts, TextForecasts, TextAnswers)}
 TABLES = (".csv", ".tsv", ".parquet", ".npz", ".csv.gz", ".tsv.gz")  # that are read as series
 
 
@@ -42,7 +44,11 @@ class Forecaster(Application):
         autocorrelation
     quantiles : sequence of float in (0, 1), default (0.1, 0.5, 0.9); of series, what is forecast beside the median
     method : "auto", "autoencoder", or a method that learns nothing, default "auto"
-        "seasonal_naive" and "last_value" of series, "last_frame" of films, "last_symbol" and "commonest" of text.
+        "seasonal_naive" and "last_value" of series; "last_frame" and "zeros" of films; "commonest_next" (after the last symbol),
+        "commonest" and "last_symbol" of text; "copy" and "commonest" of answers.
+    composite : bool, default False
+        The model also rebuilds what it reads, before what comes next (the composite model of Srivastava et al.): the target is
+        the past and the future joined. Of series and films.
     held_out : bool, default True; False trains on all there is, and compares nothing
     random_state : int, RandomState or None, default None
 
@@ -69,6 +75,7 @@ class Forecaster(Application):
         "window": wholes("[1, inf)", "window=24").also("auto"),
         "season": whole("[1, inf)").also("auto"),
         "quantiles": numbers("(0, 1)"),
+        "composite": flag(),
         "held_out": flag(),
     }
 
@@ -81,6 +88,7 @@ class Forecaster(Application):
         season="auto",
         quantiles=(0.1, 0.5, 0.9),
         method="auto",
+        composite=False,
         held_out=True,
         random_state=None,
     ):
@@ -90,6 +98,7 @@ class Forecaster(Application):
         self.season = season
         self.quantiles = quantiles
         self.method = method
+        self.composite = composite
         self.held_out = held_out
         self.random_state = random_state
 
@@ -99,38 +108,60 @@ class Forecaster(Application):
 
     # ------------------------------------------------------------------------------------------------- fit
 
-    def fit(self, X, y=None, *, callbacks=()):
-        """Trains on the pairs of past and future in `X`.
+    def fit(self, X, y=None, *, target=None, callbacks=()):
+        """Trains on the pairs of past and future in `X`, or on `X` and what answers it.
 
         Parameters
         ----------
         X : series, films, text, or a path
             Series are an array (steps,), (n, steps) or (n, steps, channels), a list of arrays of several lengths, or a frame:
             long (a row for each step of each series), wide (a row for each series), or of one series (a row for each step).
-            Each channel is a series of its own; gaps are filled along the line between their neighbours.
+            Each channel is a series of its own; gaps are filled along the line between their neighbours. Films are an array
+            (n, frames, height, width[, channels]), a list of arrays of several lengths, or what `open_video` gives. Text is a list
+            of sentences, or of lists of symbols, each a text.
         y : ignored
+        target : list of str, default None; a sentence for each of X that answers it, such as its translation (sequence to
+            sequence). `forecast` then gives answers to other sentences.
         callbacks : for `Autoencoder.fit`
         """
         check_ranges(self, self._ranges)
-        X = opened(X)
-        way = WAYS[way_of(X)](self.horizon, self.window, self.season, tuple(sorted(map(float, listed(self.quantiles)))))
-        self._check_method(way)
-        data = way.read(X)
+        way = self._way(opened(X), None if target is None else opened(target))
+        data = way.read(opened(X))
         way.settle(data, self.held_out)
-        known, truth = way.parted(data) if self.held_out else (data, None)
+        known, past, truth = way.parted(data) if self.held_out else (data, None, None)
         self.way_ = way
         pairs = (way.pairs(known, place) for place in range(way.members))
         self.model_, *self.further_ = [self._member(place, *pair, callbacks) for place, pair in enumerate(pairs)]
-        self.comparison_ = [] if truth is None else self._compared(known, truth)
+        self.comparison_ = [] if truth is None else self._compared(past, truth)
         self.method_ = self._best() if self.method == "auto" else self.method
         return self
+
+    def _way(self, X, target) -> Any:
+        """How such data are forecast, with what was asked for."""
+        kind = way_of(X)
+        if target is None:
+            quantiles = tuple(sorted(map(float, listed(self.quantiles))))
+            way = WAYS[kind](self.horizon, self.window, self.season, quantiles, self.composite)
+        elif kind != "text" or not is_text(target):
+            raise ValueError(
+                "target is for text: a list of sentences that answer those of X. Of numbers, the target is cut out of X itself; for "
+                "pairs of your own, use Autoencoder(kind='sequences').fit(X, target=target)."
+            )
+        else:
+            way = TextAnswers(read_texts(target))
+        if self.composite and way.kind not in ("series", "video"):
+            raise ValueError(f"composite=True rebuilds series or films, but these are {way.kind}. Leave it out.")
+        known = ("auto", "autoencoder", *way.plain_methods)
+        if self.method not in known:
+            raise ValueError(f"method={self.method!r} is not known for {way.kind}. Choose one of {', '.join(map(repr, known))}.")
+        return way
 
     def _member(self, place: int, source, target, callbacks) -> Autoencoder:
         """The model of a window, trained."""
         if is_fitted(self.model):
             return self.model
         model = self._chosen(place, len(source))
-        model.set_params(**self.way_.required(model))
+        model.set_params(**self.way_.required(model, source))
         if model.random_state is None:
             model.set_params(random_state=self.random_state)
         if place and isinstance(model.random_state, Integral):
@@ -146,12 +177,12 @@ class Forecaster(Application):
         changes = {name: value for name, value in (self.model or {}).items() if name != "kind"}  # which the data say
         return self.way_.model(place, count).set_params(**changes)
 
-    def _compared(self, known, truth) -> list[dict]:
+    def _compared(self, past, truth) -> list[dict]:
         """Each method on what was held out, the best first."""
         rows = []
         for method in ("autoencoder", *self.way_.plain_methods):
-            found = self.continued(known, self.way_.horizon, method)
-            rows.append({"method": method} | self.way_.figures(found, truth, known))
+            found = self.continued(past, self.way_.horizon, method)
+            rows.append({"method": method} | self.way_.figures(found, truth, past))
         return sorted(rows, key=lambda row: row["error"])
 
     def _best(self) -> str:
@@ -166,11 +197,6 @@ class Forecaster(Application):
                 stacklevel=3,
             )
         return best
-
-    def _check_method(self, way) -> None:
-        known = ("auto", "autoencoder", *way.plain_methods)
-        if self.method not in known:
-            raise ValueError(f"method={self.method!r} is not known for {way.kind}. Choose one of {', '.join(map(repr, known))}.")
 
     # --------------------------------------------------------------------------------------------- forecast
 

@@ -34,6 +34,7 @@ class SeriesForecasts:
     window: Any
     season: Any
     quantiles: tuple[float, ...]
+    composite: bool = False
     spreads: dict[str, np.ndarray] = field(default_factory=dict)  # (horizon, quantiles) of what lies off the plain methods
 
     kind, step = "series", "step"
@@ -72,12 +73,14 @@ class SeriesForecasts:
                 + (", or held_out=False." if held_out else " or horizon.")
             )
 
-    def parted(self, series: Series) -> tuple[Series, list[np.ndarray]]:
-        """Series without their last `horizon` steps, and these."""
-        return series.until(self.horizon), [one[-self.horizon :] for one in series.values]
+    def parted(self, series: Series) -> tuple[Series, Series, list[np.ndarray]]:
+        """Series without their last `horizon` steps, to learn from and to forecast from, and these steps."""
+        known = series.until(self.horizon)
+        return known, known, [one[-self.horizon :] for one in series.values]
 
     def pairs(self, series: Series, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Sources (n, window, 1) and targets (n, horizon, quantiles), of windows spread evenly over all series."""
+        """Sources (n, window, 1) and targets (n, horizon, quantiles), of windows spread evenly over all series; where the past is
+        rebuilt too, it stands before the horizon."""
         window = self.window[place]
         seen = [
             np.lib.stride_tricks.sliding_window_view(column, window + self.horizon) for one in series.values for column in one.T
@@ -93,7 +96,8 @@ class SeriesForecasts:
         off = (both[:, window:] - center) / np.where(scale > 0, scale, np.inf) - self._base(source)
         if place == 0:
             self._note_spreads(off, source)
-        target = np.repeat(np.clip(off, -FAR, FAR)[..., None], len(self.quantiles), 2)
+        wanted = np.concatenate([source, off], 1) if self.composite else off
+        target = np.repeat(np.clip(wanted, -FAR, FAR)[..., None], len(self.quantiles), 2)
         return source[..., None].astype(np.float32), target.astype(np.float32)
 
     def model(self, place: int, count: int) -> Autoencoder:
@@ -105,7 +109,7 @@ class SeriesForecasts:
             max_epochs=math.ceil(STEPS / math.ceil(count / batch_size)),
         )
 
-    def required(self, model: Autoencoder) -> dict:
+    def required(self, model: Autoencoder, source: np.ndarray) -> dict:
         """Parameters that a model must have to read windows."""
         return {"kind": "sequences", "scale": "none"} | ({"loss": Pinball(self.quantiles)} if model.loss == "auto" else {})
 
@@ -129,7 +133,7 @@ class SeriesForecasts:
         for model, window in zip(models, self.window, strict=True):
             source, center, scale = self._scaled(np.stack([one[-window:] for one in past]))
             output = np.asarray(model.reconstruct(source[..., None].astype(np.float32)), np.float64)
-            output = output + self._base(source)[..., None]
+            output = output[:, -self.horizon :] + self._base(source)[..., None]
             total = total + output * scale[..., None] + center[..., None]
         return np.sort(total / len(models), -1)
 
@@ -195,7 +199,13 @@ class SeriesForecasts:
     # ------------------------------------------------------------------------------------------------- files
 
     def state(self) -> dict:
-        return {"horizon": self.horizon, "window": [*self.window], "season": self.season, "quantiles": [*self.quantiles]}
+        return {
+            "horizon": self.horizon,
+            "window": [*self.window],
+            "season": self.season,
+            "quantiles": [*self.quantiles],
+            "composite": self.composite,
+        }
 
     def tensors(self) -> dict[str, np.ndarray]:
         return {f"spread.{name}": values for name, values in self.spreads.items()}
@@ -203,7 +213,9 @@ class SeriesForecasts:
     @classmethod
     def restore(cls, state: dict, tensors: dict[str, np.ndarray]) -> "SeriesForecasts":
         spreads = {name.removeprefix("spread."): values for name, values in tensors.items()}
-        return cls(state["horizon"], tuple(state["window"]), state["season"], tuple(state["quantiles"]), spreads)
+        return cls(
+            state["horizon"], tuple(state["window"]), state["season"], tuple(state["quantiles"]), state["composite"], spreads
+        )
 
     # ----------------------------------------------------------------------------------------------- helpers
 

@@ -46,6 +46,7 @@ ENDINGS = {
     "series": (".csv", ".parquet", ".npy", ".npz", ".html"),
     "video": (".npy", ".mp4", ".html"),
     "text": (".txt", ".jsonl", ".html"),
+    "answers": (".txt", ".jsonl", ".html"),
 }
 
 

@@ -41,6 +41,7 @@ from .recurrent import Recurrent
 from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
+from .translator import Translator
 
 __all__ = [
     "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
@@ -48,6 +49,6 @@ __all__ = [
     "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse", "L1", "LOSSES", "Lapped",
     "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "PENALTIES", "PRIORS", "Part",
     "Pinball", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM", "SaltPepper",
-    "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer", "Vamp",
+    "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer", "Translator", "Vamp",
     "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

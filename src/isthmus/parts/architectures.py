@@ -28,10 +28,11 @@ from .lapped import Lapped
 from .local import Local
 from .recurrent import Recurrent
 from .transformer import Transformer
+from .translator import Translator
 
 ARCHITECTURES: dict[str, type[Part]] = {
     "dense": Dense, "conv": Conv, "recurrent": Recurrent, "transformer": Transformer, "local": Local,
-    "lapped": Lapped,
+    "lapped": Lapped, "translator": Translator,
 }  # fmt: skip
 
 
