@@ -36,6 +36,7 @@ TABLES = (
     "sequences",
     "text",
     "recommend",
+    "forecast",
     "transform_rate",
     "folder",
     "start_up",

@@ -117,8 +117,8 @@ class Forecaster(Application):
             Series are an array (steps,), (n, steps) or (n, steps, channels), a list of arrays of several lengths, or a frame:
             long (a row for each step of each series), wide (a row for each series), or of one series (a row for each step).
             Each channel is a series of its own; gaps are filled along the line between their neighbours. Films are an array
-            (n, frames, height, width[, channels]), a list of arrays of several lengths, or what `open_video` gives. Text is a list
-            of sentences, or of lists of symbols, each a text.
+            (n, frames, height, width[, channels]), a list of arrays of several lengths, or what `open_video` gives. Text is a
+            list of sentences, or of lists of symbols, each a text.
         y : ignored
         target : list of str, default None; a sentence for each of X that answers it, such as its translation (sequence to
             sequence). `forecast` then gives answers to other sentences.
@@ -144,8 +144,8 @@ class Forecaster(Application):
             way = WAYS[kind](self.horizon, self.window, self.season, quantiles, self.composite)
         elif kind != "text" or not is_text(target):
             raise ValueError(
-                "target is for text: a list of sentences that answer those of X. Of numbers, the target is cut out of X itself; for "
-                "pairs of your own, use Autoencoder(kind='sequences').fit(X, target=target)."
+                "target is for text: a list of sentences that answer those of X. Of numbers, the target is cut out of X itself; "
+                "for pairs of your own, use Autoencoder(kind='sequences').fit(X, target=target)."
             )
         else:
             way = TextAnswers(read_texts(target))

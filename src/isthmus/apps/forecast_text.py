@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,8 +182,8 @@ class TextForecasts:
 class TextAnswers:
     """Whole sentences that answer others, such as their translation, of any length: sequence to sequence.
 
-    Source: Sutskever, Vinyals & Le 2014, "Sequence to sequence learning with neural networks": one network reads a sentence into a
-    code, another writes the answer from it token by token.
+    Source: Sutskever, Vinyals & Le 2014, "Sequence to sequence learning with neural networks": one network reads a sentence into
+    a code, another writes the answer from it token by token.
     """
 
     answers: Any = None  # of fit, while it runs
@@ -273,8 +274,8 @@ def read_texts(X, alphabet: list[str] | None = None) -> Texts:
     known = alphabet if alphabet is not None else sorted({str(symbol) for one in X for symbol in one})
     if len(known) > MOST_SYMBOLS:
         raise ValueError(
-            f"There are {len(known)} different symbols, but {MOST_SYMBOLS} at most can be read. Join rare ones into one, or write "
-            "the sequences as sentences."
+            f"There are {len(known)} different symbols, but {MOST_SYMBOLS} at most can be read. Join rare ones into one, or "
+            "write the sequences as sentences."
         )
     place = {symbol: chr(at) for at, symbol in enumerate(known)}
     strange = sorted({str(symbol) for one in X for symbol in one} - set(known))
@@ -287,7 +288,7 @@ def commonest_next(texts: list[str]) -> dict[str, str]:
     """What most often follows each symbol, and under "" the commonest of all."""
     after: dict[str, Counter] = defaultdict(Counter)
     for text in texts:
-        for symbol, next_one in zip(text, text[1:], strict=False):
+        for symbol, next_one in pairwise(text):
             after[symbol][next_one] += 1
     every = Counter("".join(texts))
     return {"": every.most_common(1)[0][0]} | {symbol: found.most_common(1)[0][0] for symbol, found in after.items()}

@@ -86,8 +86,8 @@ class VideoForecasts:
             )
         if held_out and len(films) < 10 and films.shortest < self.window + 2 * self.horizon:
             raise ValueError(
-                f"There are {len(films)} clips of {films.shortest} frames or more, too few to keep some from training and compare "
-                "methods on them. Give ten clips or longer ones, or set held_out=False."
+                f"There are {len(films)} clips of {films.shortest} frames or more, too few to keep some from training and "
+                "compare methods on them. Give ten clips or longer ones, or set held_out=False."
             )
 
     def parted(self, films: Films) -> tuple[Films, Films, list[np.ndarray]]:
@@ -158,8 +158,8 @@ class VideoForecasts:
         if films.shortest < self.window:
             place = min(range(len(films)), key=lambda one: len(films.values[one]))
             raise ValueError(
-                f"Clip {films.called(place)} has {films.shortest} frames, but this model reads the last {self.window}. Give more of "
-                "them, or fit with a shorter window."
+                f"Clip {films.called(place)} has {films.shortest} frames, but this model reads the last {self.window}. Give "
+                "more of them, or fit with a shorter window."
             )
 
     # --------------------------------------------------------------------------------------------- judgement

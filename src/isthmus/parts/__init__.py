@@ -37,7 +37,7 @@ from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsit
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
-from .recurrent import Recurrent
+from .recurrent import Composite, Recurrent
 from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
@@ -45,10 +45,10 @@ from .translator import Translator
 
 __all__ = [
     "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
-    "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Contractive", "Conv", "Custom", "Data", "Dense", "Downscale",
-    "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse", "L1", "LOSSES", "Lapped",
-    "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "PENALTIES", "PRIORS", "Part",
-    "Pinball", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM", "SaltPepper",
-    "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer", "Translator", "Vamp",
-    "VectorQuantized", "Warp", "Watermark", "part_of",
+    "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Composite", "Contractive", "Conv", "Custom", "Data", "Dense",
+    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse", "L1", "LOSSES",
+    "Lapped", "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "PENALTIES",
+    "PRIORS", "Part", "Pinball", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM",
+    "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer",
+    "Translator", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

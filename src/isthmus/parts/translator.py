@@ -90,8 +90,8 @@ class Translator(Part):
         self.later, *space, channels = output_shape
         if tuple(space) != self.sizes[0]:
             raise ValueError(
-                f"The target's frames are {tuple(space)} and the source's {self.sizes[0]}, but a Translator keeps their size. Give "
-                "frames of one size."
+                f"The target's frames are {tuple(space)} and the source's {self.sizes[0]}, but a Translator keeps their size. "
+                "Give frames of one size."
             )
         self.map_shape = (*self.sizes[-1], self.hidden)
         self.widen: nn.Module = nn.Identity()
