@@ -8,10 +8,12 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
-from isthmus import load
+from isthmus import Autoencoder, load
 from isthmus.apps import Forecaster
 from isthmus.apps.series import Moments, read_series, season_of
 from isthmus.cli import main
+from isthmus.data import open_video, save_video
+from isthmus.parts import Composite, Recurrent, Translator
 
 QUICK = {"max_epochs": 8}
 STEPS = np.arange(120.0)
@@ -243,3 +245,150 @@ def test_bad_input_is_refused(call, said, fitted):
 def test_a_model_that_is_none_is_refused():
     with pytest.raises(TypeError, match="an Autoencoder, a dict"):
         Forecaster("dense", horizon=2, window=4).fit(WAVES)
+
+
+# ------------------------------------------------------------------------------------------------ films and text
+
+
+def moving(count=24, frames=8, side=12) -> np.ndarray:
+    """A square that moves a pixel a frame, uint8."""
+    random, clips = np.random.default_rng(0), np.zeros((count, frames, side, side), np.uint8)
+    for clip in clips:
+        (y, x), (down, right) = random.integers(0, 2, 2), random.integers(0, 2, 2)
+        for step, frame in enumerate(clip):
+            frame[y + down * step : y + down * step + 3, x + right * step : x + right * step + 3] = 255
+    return clips
+
+
+CLIPS = moving()
+
+
+@pytest.fixture(scope="module")
+def films():
+    small = {"architecture": Translator((12,), 32, 1, 5), "max_epochs": 20, "batch_size": 8}
+    return Forecaster(small, window=4, horizon=3, random_state=0).fit(CLIPS[..., None])
+
+
+def test_frames_are_forecast_in_the_form_that_films_came_in(films):
+    found = films.forecast(CLIPS[:3, :4], 7)
+    assert found.shape == (3, 7, 12, 12) and found.dtype == np.uint8
+    assert films.forecast(CLIPS[:3, :4, ..., None]).shape == (3, 3, 12, 12, 1)
+    assert films.forecast(CLIPS[0, :5, ..., None]).shape == (3, 12, 12, 1)
+    several = films.forecast([CLIPS[0, :4], CLIPS[1, :6]], 2)
+    assert isinstance(several, list) and [one.shape for one in several] == [(2, 12, 12)] * 2
+    np.testing.assert_array_equal(several[0], films.forecast(CLIPS[:1, :4], 2)[0])
+
+
+def test_frames_are_rolled_on(films):
+    first = films.forecast(CLIPS[:2, :4])
+    later = films.forecast(np.concatenate([CLIPS[:2, :4], first], 1))
+    np.testing.assert_array_equal(films.forecast(CLIPS[:2, :4], 6), np.concatenate([first, later], 1))
+
+
+def test_what_moves_is_seen_moving(films):
+    errors = {row["method"]: row["error"] for row in films.comparison_}
+    assert (
+        films.method_ == "autoencoder" and errors["autoencoder"] < 0.7 * errors["zeros"] and errors["zeros"] == pytest.approx(9)
+    )
+
+
+def test_a_folder_gives_back_the_films_forecaster(films, tmp_path):
+    films.save(tmp_path / "f")
+    np.testing.assert_array_equal(load(tmp_path / "f").forecast(CLIPS[:2]), films.forecast(CLIPS[:2]))
+
+
+def test_the_past_is_rebuilt_too_where_that_is_asked_for():
+    both = Forecaster({"max_epochs": 1, "batch_size": 8}, window=4, horizon=3, composite=True, method="autoencoder").fit(CLIPS)
+    assert both.model_.target_schema_.shape == (7, 12, 12, 1) and both.forecast(CLIPS[:2]).shape == (2, 3, 12, 12)
+    series = Forecaster(
+        Autoencoder(6, architecture=Composite(8), max_epochs=1),
+        window=24,
+        horizon=6,
+        season=12,
+        composite=True,
+        method="autoencoder",
+    ).fit(WAVES)
+    assert series.model_.target_schema_.shape == (30, 3) and series.forecast(WAVES).shape == (6, 6)
+
+
+def test_films_through_the_command_line(tmp_path, capsys):
+    pytest.importorskip("av")
+    save_video(tmp_path / "a.mp4", moving(1, 24, 48)[..., None].repeat(3, -1), rate=5)
+    run = lambda *tokens: main([str(token) for token in tokens])  # noqa: E731
+    given = ("--epochs", 1, "--batch-size", 4, "--size", "16,16", "--frames", 10)
+    settings = ("--set", "window=4", "--set", "horizon=3", "--set", "method=autoencoder")
+    assert run("fit", tmp_path / "a.mp4", "--task", "forecast", *given, *settings, "-o", tmp_path / "f") == 0
+    assert run("forecast", tmp_path / "f", tmp_path / "a.mp4", "--size", "16,16", "--horizon", 5, "-o", tmp_path / "b.mp4") == 0
+    made = open_video(tmp_path / "b.mp4", 29)
+    assert made.shape == (1, 29, 16, 16, 3) and made.rate == 5
+    assert run("forecast", tmp_path / "f", tmp_path / "a.mp4", "--size", "16,16", "-o", tmp_path / "b.html") == 0
+    assert "the last frames of the past" in (tmp_path / "b.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def melody():
+    return Forecaster({"max_epochs": 6}, random_state=0).fit([["2", "4", "6", "8", "0"] * 4] * 30)
+
+
+def test_the_next_symbol_of_a_sequence(melody):
+    assert melody.forecast([["2", "4", "6"], ["8", "0"]], 3) == [["8", "0", "2"], ["2", "4", "6"]]
+    assert {row["method"]: row["error"] for row in melody.comparison_}["commonest_next"] == 0
+
+
+def test_the_next_characters_of_text():
+    texts = ["abcabcabcabc"[start:] for start in range(3)] * 20
+    forecaster = Forecaster({"max_epochs": 4}, horizon=2, random_state=0).fit(texts)
+    assert forecaster.forecast(["cab", "b"], 4) == ["cabc", "cabc"]
+    errors = {row["method"]: row["error"] for row in forecaster.comparison_}
+    assert errors["last_symbol"] == 1 and errors["autoencoder"] == 0
+
+
+def test_sentences_that_answer_others(tmp_path, capsys):
+    english, german = ["a dog", "two men", "a cat"] * 10, ["ein Hund", "zwei Männer", "eine Katze"] * 10
+    model = Autoencoder(16, architecture=Recurrent(32, teacher_forcing=True), max_epochs=25, batch_size=8)
+    forecaster = Forecaster(model, random_state=0).fit(english, target=german)
+    assert forecaster.forecast(["two men", "a cat"]) == ["zwei Männer", "eine Katze"]
+    assert forecaster.comparison_[0]["method"] == "autoencoder"
+    forecaster.save(tmp_path / "f")
+    assert load(tmp_path / "f").forecast(["a dog"]) == ["ein Hund"]
+    (tmp_path / "x.txt").write_text("a cat\na dog\n")
+    assert main(["forecast", str(tmp_path / "f"), str(tmp_path / "x.txt"), "-o", str(tmp_path / "y.txt")]) == 0
+    assert (tmp_path / "y.txt").read_text() == "eine Katze\nein Hund\n"
+
+
+WRONG_FRAMES = {
+    "a clip without frames": (lambda f: f.forecast([CLIPS[0], CLIPS[0, :0]]), "Clip 1 .* holds no frames"),
+    "a clip shorter than the window": (lambda f: f.forecast(CLIPS[:, :3]), "3 frames, but this model reads the last 4"),
+    "clips of two sizes": (lambda f: f.forecast([CLIPS[0], CLIPS[0][:, 2:]]), "of the size of clip 0"),
+    "frames of another size": (lambda f: f.forecast(CLIPS[:2, :, 2:]), "trained on"),
+    "too short to learn from": (lambda f: Forecaster(window=6, horizon=6).fit(CLIPS), "8 frames, but a window of 6"),
+    "too few to compare": (lambda f: Forecaster(window=4, horizon=4).fit(CLIPS[:3]), "too few to keep some"),
+    "no clips": (lambda f: f.forecast(CLIPS[:0]), "0 clips"),
+    "two windows": (lambda f: Forecaster(window=(2, 3)).fit(CLIPS), "one number of frames"),
+    "quantiles of films": (lambda f: f.forecast_quantiles(CLIPS), "series of numbers"),
+    "a horizon of zero": (lambda f: f.forecast(CLIPS, 0), "horizon=0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call, said", WRONG_FRAMES.values(), ids=WRONG_FRAMES)
+def test_bad_films_are_refused(call, said, films):
+    with pytest.raises(ValueError, match=said):
+        call(films)
+
+
+WRONG_TEXT = {
+    "an empty sentence": (lambda f: f.forecast([["2"], []]), "Sentence 1 is empty"),
+    "an unknown symbol": (lambda f: f.forecast([["2", "5"]]), "'5' is no symbol"),
+    "sentences where symbols were": (lambda f: f.forecast(["24"]), "sequences of symbols"),
+    "too many symbols": (lambda f: Forecaster().fit([[str(k) for k in range(200)]]), "200 different symbols"),
+    "nothing to read": (lambda f: Forecaster(horizon=4).fit(["abcd"] * 30), "leaves nothing to read"),
+    "an answer too few": (lambda f: Forecaster().fit(["a"] * 30, target=["b"] * 29), "29 sentences, but X has 30"),
+    "answers that are numbers": (lambda f: Forecaster().fit(["a"] * 30, target=np.ones((30, 2))), "target is for text"),
+    "rebuilt text": (lambda f: Forecaster(composite=True).fit(["abc"] * 30), "composite=True rebuilds series or films"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call, said", WRONG_TEXT.values(), ids=WRONG_TEXT)
+def test_bad_text_is_refused(call, said, melody):
+    with pytest.raises(ValueError, match=said):
+        call(melody)

@@ -15,7 +15,7 @@ from ..parts.ranges import listed
 from ..sentences import edit_distance
 
 STEPS = 2000  # of training
-MOST_WINDOWS = 100_000  # that are learnt from
+MOST_WINDOWS = 50_000  # that are learnt from
 MOST_HELD_OUT = 500  # sentences that methods are compared on
 MOST_SYMBOLS = 128  # of sequences that are no text: a byte each
 
@@ -93,7 +93,8 @@ class TextForecasts:
         ]  # fmt: skip
 
     def pairs(self, texts: Texts, place: int) -> tuple[list[str], list[str]]:
-        """Sources, up to `window` symbols each, and the `horizon` symbols that follow."""
+        """Sources, up to `window` symbols each, and the `horizon` symbols that follow; half of the sources are shorter, so that
+        short ones are known too."""
         self.counts = commonest_next(texts.values)
         ends = [
             (number, end) for number, one in enumerate(texts.values) for end in range(1, len(one) - self.horizon + 1)
@@ -104,10 +105,14 @@ class TextForecasts:
                 "held_out=False."
             )
         chosen = np.unique(np.linspace(0, len(ends) - 1, min(MOST_WINDOWS, len(ends))).round().astype(int))
-        cuts = [ends[at] for at in chosen]
-        values = texts.values
-        sources = [values[number][max(0, end - self.window) : end] for number, end in cuts]
-        return sources, [values[number][end : end + self.horizon] for number, end in cuts]
+        lengths = np.random.default_rng(0).integers(1, self.window + 1, len(chosen))
+        sources, targets = [], []
+        for at, shorter in zip(chosen, lengths.tolist(), strict=True):
+            number, end = ends[at]
+            for length in (self.window, shorter):
+                sources.append(texts.values[number][max(0, end - length) : end])
+                targets.append(texts.values[number][end : end + self.horizon])
+        return sources, targets
 
     def model(self, place: int, count: int) -> Autoencoder:
         batch_size = 2 ** max(5, min(9, round(math.log2(max(count, 1) / 8))))
