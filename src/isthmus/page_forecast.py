@@ -135,7 +135,7 @@ def next_section(found: Findings) -> str:
 
 
 def series_section(found: Findings) -> str:
-    low, high = (f"{100 * found.way.quantiles[place]:g} %" for place in (0, -1))
+    low, high = (f"{100 * found.way.quantiles[place]:g}\u202f%" for place in (0, -1))
     lead = f"The past in orange, the median forecast in blue, and the band from the {low} to the {high} quantile."
     cells: list[str] = []
     for place in range(min(len(found), SHOWN)):
@@ -160,7 +160,7 @@ def series_cell(found: Findings, place: int, channel: int) -> str:
         plots.bare(ax)
 
     names = found.past.channels
-    called = found.past.called(place).strip("'") if found.past.names is not None or len(found) > 1 else ""
+    called = found.past.called(place).strip("'") if len(found) > 1 else ""
     words = " ".join(part for part in (called, "" if names is None else names[channel]) if part)
     chart = svg(draw, 3.4, 2.2, f"forecast of series {place}, channel {channel}")
     return f"<figure>{chart}<figcaption>{text(words)}</figcaption></figure>"
@@ -171,15 +171,16 @@ def frames_section(found: Findings) -> str:
     rows = []
     for place in range(min(len(found), SHOWN)):
         past, later = found.way.shown(found.past, place), np.asarray(found.found[place])
-        cells = [strip(one, f"clip {place}, {what}") for one, what in ((past, "past"), (later, "forecast"))]
+        cells = [strip(one, what, f"clip {place}, {what}") for one, what in ((past, "past"), (later, "next"))]
         rows.append(f"<figure>{''.join(cells)}<figcaption>{text(found.past.called(place))}</figcaption></figure>")
     return section("What comes next", lead, f'<div class="one">{"".join(rows)}</div>')
 
 
-def strip(frames: np.ndarray, alt: str) -> str:
+def strip(frames: np.ndarray, label: str, alt: str) -> str:
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(int))]
     pictures: Any = plots.pictures(chosen, plots.limits_of(chosen), None)
-    return '<div class="walk">' + "".join(png(one, f"{alt} {place}") for place, one in enumerate(pictures)) + "</div>"
+    shown = "".join(png(one, f"{alt} {place}") for place, one in enumerate(pictures))
+    return f'<div class="walk" style="grid-template-columns: 44px repeat({MOST_FRAMES}, 1fr)"><b>{label}</b>{shown}</div>'
 
 
 def text_section(found: Findings) -> str:
@@ -193,10 +194,10 @@ def comparison_section(found: Findings) -> str:
     if not rows:
         return section("Compared", "Nothing was held out in fit, so nothing was compared.")
     best, names = min(row["error"] for row in rows), [name for name in rows[0] if name != "method"]
-    head = {"error": found.way.unit, "smape": "sMAPE, %", "inside": "inside the interval", "ssim": "SSIM"}
+    head = {"error": found.way.unit, "smape": "sMAPE, %", "inside": "inside the interval"}
     cells = []
     for row in rows:
-        figures = [f"{row[name]:.4g}" for name in names]
+        figures = [f"{row[name]:.0%}" if name == "inside" else f"{row[name]:.4g}" for name in names]
         figures[0] = f'<b class="best">{figures[0]}</b>' if row["error"] == best else figures[0]
         cells.append([text(row["method"].replace("_", " ")), *figures])
     lead = "On what was held out in fit, which nothing was learnt from; of the error less is better."
