@@ -131,7 +131,8 @@ class Forecaster(Application):
         known, past, truth = way.parted(data) if self.held_out else (data, None, None)
         self.way_ = way
         pairs = (way.pairs(known, place) for place in range(way.members))
-        self.model_, *self.further_ = [self._member(place, *pair, callbacks) for place, pair in enumerate(pairs)]
+        fits = [self._member(place, source, target, callbacks) for place, (source, target) in enumerate(pairs)]
+        self.model_, *self.further_ = fits
         self.comparison_ = [] if truth is None else self._compared(past, truth)
         self.method_ = self._best() if self.method == "auto" else self.method
         return self

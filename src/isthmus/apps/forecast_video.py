@@ -198,7 +198,7 @@ def read_films(X) -> Films:
     if isinstance(X, Clips):
         return decoded(X)
     several = isinstance(X, list | tuple)
-    values = [as_array(one) for one in X] if several else as_array(X)
+    values: Any = [as_array(one) for one in X] if several else as_array(X)
     alone = not several and values.ndim == 4 and values.shape[-1] in (1, 3, 4)
     each: list[np.ndarray] = [values] if alone else list(values)
     if not each:

@@ -68,6 +68,9 @@ class Translator(Part):
         return self.skips
 
     def build_encoder(self, input_shape, axes, n_components):
+        self.stages = tuple(map(int, listed(self.channels)))
+        if not self.stages:
+            raise ValueError("Translator(channels=()): at least one stage is expected, such as channels=(16, 32).")
         if axes != 3 or None in input_shape:
             raise ValueError(
                 f"Translator reads films of one size, (frames, height, width, channels), but a sample has shape "
@@ -75,9 +78,6 @@ class Translator(Part):
             )
         self.frames, *space, channels = input_shape
         self.sizes = [tuple(space)]
-        self.stages = tuple(map(int, listed(self.channels)))
-        if not self.stages:
-            raise ValueError("Translator(channels=()): at least one stage is expected, such as channels=(16, 32).")
         for _ in self.stages:
             self.sizes.append(tuple(math.ceil(n / 2) for n in self.sizes[-1]))
         self.act = activation_of(self.activation)
