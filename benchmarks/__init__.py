@@ -23,6 +23,7 @@ TABLES = (
     "synthetic_features",
     "likelihood",
     "generation",
+    "faces",
     "components",
     "quantised",
     "lossy",

@@ -20,7 +20,7 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 # The names in `apps.APPLICATIONS`, which would be slow to import for help.
-TASKS: tuple[str, ...] = ("map", "cluster", "search", "detect", "compress", "lossless", "recommend", "forecast")
+TASKS: tuple[str, ...] = ("map", "cluster", "search", "detect", "compress", "lossless", "recommend", "forecast", "generate")
 NAME_WIDTH = 24  # of the column of presets
 
 
