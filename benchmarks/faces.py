@@ -6,14 +6,15 @@ The judge is a small convolutional network that was taught to tell its 300 perso
 Frechet distance is that of its 64 features, between as many new faces as were trained on and the test faces. Precision: the share
 of new faces within the reach of real ones, recall: of test faces within the reach of new ones, a face's reach being its distance
 to its third nearest (Kynkäänniemi et al. 2019). "PCA + mixture": ten Gaussians fitted to the scores of 50, or of 128 components,
-whichever comes nearer. "real faces": those that were trained on; no model can be expected to come nearer. "rebuilt": test faces as
-the model rebuilds them. "copies": the share of new faces that are nearer to one trained on than all but 1 % of the test faces.
+whichever comes nearer. "real faces": those that were trained on; no model can be expected to come nearer. "rebuilt": test faces
+as the model rebuilds them. "copies": the share of new faces that are nearer to one trained on than all but 1 % of the test faces.
 
 The licence of the pictures forbids to show them: they are only measured here.
 """
 
 import io
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -109,7 +110,7 @@ class Judge(nn.Module):
         super().__init__()
         widths = (3, 24, 48, 64, 64)
         layers: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in pairwise(widths):
             layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU()]
         self.features = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 16, 64))
         self.head = nn.Linear(64, persons)
