@@ -103,7 +103,8 @@ class Generator(Application):
         """
         check_ranges(self, self._ranges)
         X = open_data(X, "images")[0]
-        vars(self).pop("pictures_", None)
+        if hasattr(self, "pictures_"):
+            del self.pictures_  # those of an earlier fit may have another form
         self.size_ = self._chosen_size(X)
         X = self.prepared(X)
         if len(X) < LEAST:
