@@ -12,6 +12,7 @@ from isthmus.parts import (
     Adversary,
     Autoregressive,
     CodeNorm,
+    Composite,
     Contractive,
     Conv,
     Dense,
@@ -41,7 +42,7 @@ LABELS = DIGITS.target[:256]
 SMALL = {  # what of a preset does not fit into four numbers as it is
     "beta": {"beta": 1.5}, "beta_tc": {"weight": 1.0}, "sparse": {"weight": 0.01}, "kl_sparse": {"target": 0.3},
     "topk": {"k": 2}, "batch_topk": {"k": 2}, "vq": {"codebook_size": 8, "dim": 2}, "vamp": {"components": 5},
-    "recurrent": {"units": 16}, "masked_patches": {"share": 0.25, "patch": 2, "width": 16},
+    "recurrent": {"units": 16}, "composite": {"units": 16}, "masked_patches": {"share": 0.25, "patch": 2, "width": 16},
     "residual_vq": {"codebook_size": 8, "levels": 2, "dim": 2}, "fsq": {"levels": (4, 3)}, "regularised": {"components": 3},
 }  # fmt: skip
 
@@ -100,7 +101,7 @@ VARIANTS = {
 
 def data_for(model: Autoencoder) -> np.ndarray:
     """Pictures for convolution and transformers, their rows as sequences for recurrent networks, vectors for the rest."""
-    if isinstance(model.architecture, Recurrent):
+    if isinstance(model.architecture, Recurrent | Composite):
         return VECTORS.reshape(-1, 8, 8)
     return PICTURES if isinstance(model.architecture, Conv | Lapped | Transformer) else VECTORS
 

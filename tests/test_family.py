@@ -34,6 +34,7 @@ from isthmus.parts import (
     Blur,
     Code,
     CodeNorm,
+    Composite,
     Contractive,
     Conv,
     Custom,
@@ -55,6 +56,7 @@ from isthmus.parts import (
     Modules,
     Noise,
     Normal,
+    Pinball,
     Pixels,
     Plain,
     Random,
@@ -70,6 +72,7 @@ from isthmus.parts import (
     TopK,
     TotalCorrelation,
     Transformer,
+    Translator,
     Vamp,
     VectorQuantized,
     Warp,
@@ -1309,6 +1312,11 @@ OUT_OF_RANGE = {
             "width": NO_COUNT, "block": [1, *NO_COUNT], "layers": [2, (2,), (1, 2, 3), (1, -1), (1, 0.5)], "hidden": NO_COUNT,
             "activation": NO_ACTIVATION,
         },
+        Translator: {
+            "channels": [*NO_WIDTHS, ()], "hidden": NO_COUNT, "blocks": NO_COUNT, "kernel": [2, *NO_COUNT], "skips": NO_FLAG,
+            "activation": [*NO_ACTIVATION, None],
+        },
+        Composite: {"units": NO_COUNT, "layers": NO_COUNT, "cell": NO_NAME},
         Modules: {"encoder": [None, 1, torch.nn.Linear], "decoder": [None, 1, torch.nn.Linear]},
     },
     "bottleneck": {
@@ -1355,6 +1363,7 @@ OUT_OF_RANGE = {
         Squared: {"bounded": NO_FLAG, "scale": NOT_POSITIVE},
         Absolute: {"scale": NOT_POSITIVE},
         Bernoulli: {},
+        Pinball: {"quantiles": [0, 1, (0.5, 1.0), *NO_NUMBER]},
         SSIM: {"window": [1, 4, *NO_COUNT]},
         Pixels: {
             "levels": [1, 257, *NO_COUNT], "reach": [8, -1, *NO_WHOLE], "maps": [-1, *NO_WHOLE], "hidden": NO_COUNT,

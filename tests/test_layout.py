@@ -51,6 +51,7 @@ OUTER = (
     "page_codes",
     "page_compress",
     "page_detect",
+    "page_forecast",
     "page_search",
     "page_map",
     "page_samples",

@@ -13,6 +13,7 @@ from isthmus.network import Network
 from isthmus.parts import (
     Batch,
     Code,
+    Composite,
     Contractive,
     Conv,
     Data,
@@ -23,6 +24,7 @@ from isthmus.parts import (
     Squared,
     Step,
     Transformer,
+    Translator,
     VectorQuantized,
 )
 from isthmus.parts.layers import place_signals, turned_round
@@ -552,3 +554,85 @@ def test_a_posterior_has_a_likelihood_of_samples_that_differ(architecture):
     model = small(architecture, RAGGED, bottleneck=Gaussian(), loss=Squared())
     assert np.isfinite(model.log_likelihood(RAGGED[:4], 5, random_state=0)).all()
     assert len(model.sample(3, random_state=0)) == 3
+
+
+# ---------------------------------------------------------------------------------------- composite, translator
+
+
+@pytest.mark.law_of("composite")
+@pytest.mark.parametrize("cell", CELLS)
+def test_with_nothing_to_foretell_the_composite_model_is_the_recurrent_one(cell):
+    x = np.random.default_rng(0).normal(size=(40, 6, 2))
+    settings = {"units": 8, "cell": cell, "max_epochs": 2, "random_state": 0}
+    plain, both = (preset(3, **settings).fit(x) for preset in (presets.recurrent, presets.composite))
+    np.testing.assert_array_equal(both.reconstruct(x), plain.reconstruct(x))
+
+
+@pytest.mark.law_of("composite")
+def test_the_composite_model_writes_the_past_as_one_writer_and_the_future_as_another():
+    part = Composite(5)
+    part.build_encoder((6, 2), axes=1, n_components=None)
+    part.build_decoder((5,), (10, 2), axes=1)
+    past, future = built(Recurrent(5, cell="lstm", reverse=True)), built(Recurrent(5, cell="lstm"), (4, 2))
+    for writer, known in ((part.past, past), (part.future, future)):
+        known.load_state_dict(writer.state_dict(), strict=False)
+    code = Code(torch.randn(3, 5))
+    torch.testing.assert_close(part.decode(code), torch.cat([past.decode(code), future.decode(code)], 1))
+
+
+def test_the_composite_model_refuses_a_target_without_the_past():
+    x = np.random.default_rng(0).normal(size=(20, 6, 2))
+    with pytest.raises(ValueError, match=r"4 steps and the source 6.*joined"):
+        presets.composite(3, max_epochs=1).fit(x, target=x[:, :4])
+    with pytest.raises(ValueError, match="differ in size"):
+        presets.composite(3, max_epochs=1).fit([x[0], x[1][:4]])
+
+
+def translator(later=3, shape=(4, 10, 7, 2), **given) -> Translator:
+    part = Translator(**{"channels": (4, 6), "hidden": 8, "blocks": 1, "kernel": 3} | given)
+    hidden = part.build_encoder(shape, axes=3, n_components=None)
+    part.build_decoder(hidden, (later, *shape[1:]), axes=3)
+    return part
+
+
+@pytest.mark.parametrize("skips", [True, False])
+@pytest.mark.parametrize("later, size", [(3, (10, 7)), (1, (8, 8)), (6, (5, 9))])
+def test_a_translator_writes_as_many_frames_as_are_asked_for_of_the_size_that_came_in(later, size, skips):
+    part, x = translator(later, (4, *size, 2), skips=skips), torch.randn(2, 4, *size, 2)
+    hidden, side, _ = part.encode(x)
+    output = part.decode(Code(hidden, side=side))
+    assert output.shape == (2, later, *size, 2) and (side is None) == (not skips)
+    output.square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in part.parameters())
+
+
+def test_what_a_translator_writes_depends_on_every_frame_and_on_where_it_stands():
+    part, x = translator(skips=False), torch.randn(1, 4, 10, 7, 2)
+    first = part.encode(x)[0]
+    for frame in range(4):
+        changed = x.clone()
+        changed[:, frame] += 1
+        assert not torch.allclose(part.encode(changed)[0], first)
+    assert not torch.allclose(part.encode(x.flip(1))[0], first)
+
+
+def test_a_film_that_does_not_move_is_sharp_by_the_side_path():
+    part = translator(later=2)
+    x = torch.randn(2, 4, 10, 7, 2)
+    hidden, side, _ = part.encode(x)
+    still = part.decode(Code(torch.zeros_like(hidden), side=side))
+    assert not torch.allclose(still[0], still[1])  # the code says nothing, the last frame does
+    moved = part.encode(torch.cat([torch.randn_like(x[:, :3]), x[:, 3:]], 1))[1]
+    torch.testing.assert_close(moved[0], side[0])
+
+
+def test_a_translator_refuses_what_it_cannot_read(X):
+    clips = np.random.default_rng(0).random((6, 4, 8, 8))
+    model = Autoencoder(None, architecture=Translator((4,), 8, 1, 3), kind="video", corruption=None, max_epochs=1)
+    model.fit(clips[:, :3], target=clips[:, 3:])
+    with pytest.raises(ValueError, match="what its encoder saw"):
+        model.inverse_transform(model.transform(clips[:, :3]))
+    with pytest.raises(ValueError, match="films of one size"):
+        Autoencoder(architecture="translator").fit(X)
+    with pytest.raises(ValueError, match="keeps their size"):
+        model.fit(clips[:, :3], target=clips[:, 3:, :4])

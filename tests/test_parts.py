@@ -26,6 +26,7 @@ from isthmus.parts import (
     MaskPatches,
     Modules,
     Noise,
+    Pinball,
     Pixels,
     Plain,
     Random,
@@ -198,9 +199,10 @@ DENSITIES = {
     "squared": (Squared(), lambda x, output: -stats.norm(output).logpdf(x)),
     "absolute": (Absolute(), lambda x, output: -stats.laplace(output).logpdf(x)),
     "bernoulli": (Bernoulli(), lambda x, output: -x * np.log(sigmoid(output)) - (1 - x) * np.log(1 - sigmoid(output))),
+    "pinball": (Pinball(0.2), lambda x, output: -stats.laplace_asymmetric(0.5, output, 2.5).logpdf(x)),
     "custom": (Custom(quartic), lambda x, output: (output - x) ** 4),
 }
-LIKELIHOODS = ["squared", "absolute", "bernoulli"]
+LIKELIHOODS = ["squared", "absolute", "bernoulli", "pinball"]
 SAMPLE_SHAPES = [(5,), (4, 3, 2), (1,)]
 
 

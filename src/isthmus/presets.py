@@ -15,6 +15,7 @@ from .parts import (
     Adversary,
     BatchTopK,
     CodeNorm,
+    Composite,
     Contractive,
     Conv,
     Dense,
@@ -132,6 +133,21 @@ def recurrent(n_components="auto", *, units=64, cell="lstm", reverse=True, teach
     """
     architecture = Recurrent(units, cell=cell, reverse=reverse, teacher_forcing=teacher_forcing)
     return Autoencoder(n_components, architecture=architecture, **({"kind": "sequences", "corruption": None} | kwargs))
+
+
+@_about("architecture")
+def composite(n_components="auto", *, units=64, cell="lstm", **kwargs):
+    """Rebuilds what it reads and foretells what comes after it, by a writer each (Srivastava et al. 2015, the composite model).
+
+    minimises  E[ loss(past, write(z)) + loss(future, foretell(z)) ],   z = W h_T;   fit(past, target=past and future joined)
+
+    >>> weeks = X.reshape(100, 8, 8)
+    >>> composite(4, units=16, max_epochs=1).fit(weeks[:, :5], target=weeks).reconstruct(weeks[:, :5]).shape
+    (100, 8, 8)
+    """
+    return Autoencoder(
+        n_components, architecture=Composite(units, cell=cell), **({"kind": "sequences", "corruption": None} | kwargs)
+    )
 
 
 @_about("corruption")

@@ -31,7 +31,7 @@ class MissingPart(ValueError):
 
 
 WEIGHTS = "model.safetensors"
-_FILES = ("config.json", WEIGHTS, "README.md", "state.safetensors", "model")  # the last two of an application
+_FILES = ("config.json", WEIGHTS, "README.md", "state.safetensors", "model", "models")  # the last three of an application
 _FITTED = ("n_features_in_", "n_iter_", "seed_")
 _CODE = ("parts", "objective", "training", "kinds")  # the modules whose classes a config may name
 

@@ -8,6 +8,8 @@ from .check import Check, check
 from .cluster import Clusterer
 from .compress import Compressor
 from .detect import OutlierDetector
+from .forecast import Forecaster
+from .generate import Generator
 from .lossless import LosslessCompressor
 from .map import Map
 from .recommend import Recommender
@@ -15,12 +17,13 @@ from .search import SearchIndex
 
 # By the name that `isthmus fit --task` and config.json know each by.
 APPLICATIONS: dict[str, type[Application]] = {
-    one.task: one for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender)
+    one.task: one
+    for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender, Forecaster, Generator)
 }
 
 __all__ = [
-    "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "LosslessCompressor", "Map", "OutlierDetector",
-    "Recommender", "SearchIndex", "check", "load_application",
+    "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "Forecaster", "Generator", "LosslessCompressor", "Map",
+    "OutlierDetector", "Recommender", "SearchIndex", "check", "load_application",
 ]  # fmt: skip
 
 

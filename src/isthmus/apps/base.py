@@ -1,5 +1,6 @@
 """What every application is: an estimator that holds an autoencoder in `model_`, and is kept in a folder beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from ..files import folder_aside
 from ..saving import FORMAT, load_model, read, read_config, read_tensors, refuse_replacing, write_files, written
 
 MODEL = "model"  # the folder of the autoencoder, and the parameter that it may be given as
+FURTHER = "models"  # the folder of further ones, where an application is of several
 STATE = "state.safetensors"
 
 
@@ -40,6 +42,12 @@ class Application(BaseEstimator):
     model: Any
     random_state: Any
     model_: Any
+    further_: Sequence[Autoencoder] = ()  # models beside `model_`, for an application that is of several
+
+    @classmethod
+    def kind_of_path(cls, path) -> str:
+        """The kind that a path is read as, where nobody says it."""
+        return cls.kind
 
     def _default_model(self, X) -> Autoencoder:
         """The autoencoder for `X` where the user names none, not fitted."""
@@ -110,6 +118,8 @@ class Application(BaseEstimator):
             write_files(aside, config, self._tensors(), STATE, self._card())
             if self.model_ is not None:
                 self.model_.save(aside / MODEL)
+            for place, model in enumerate(self.further_):
+                model.save(aside / FURTHER / str(place))
 
     @classmethod
     def _load(cls, path: Path, config: dict, parts: dict | None, device: str | None) -> "Application":
@@ -118,6 +128,8 @@ class Application(BaseEstimator):
         params = {name: read(value, parts or {}) for name, value in config["params"].items()}
         loaded = cls(**params)
         loaded.model_ = load_model(path / MODEL, parts=parts, device=device) if (path / MODEL).is_dir() else None
+        places = range(len(list((path / FURTHER).glob("*"))))
+        loaded.further_ = [load_model(path / FURTHER / str(place), parts=parts, device=device) for place in places]
         loaded.model = loaded._model_read(config[MODEL], parts or {})
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(loaded.model_, name):

@@ -14,6 +14,7 @@ from . import (
     compress,
     detect,
     fitting,
+    forecast,
     generation,
     map,
     models,
@@ -22,7 +23,9 @@ from . import (
 )  # each file adds its commands to the app
 from .common import app, note
 
-__all__ = ["app", "cluster", "compress", "detect", "fitting", "generation", "main", "map", "models", "recommend", "search"]
+__all__ = [
+    "app", "cluster", "compress", "detect", "fitting", "forecast", "generation", "main", "map", "models", "recommend", "search",
+]  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 # The names in `apps.APPLICATIONS`, which would be slow to import for help.
-TASKS: tuple[str, ...] = ("map", "cluster", "search", "detect", "compress", "lossless", "recommend")
+TASKS: tuple[str, ...] = ("map", "cluster", "search", "detect", "compress", "lossless", "recommend", "forecast", "generate")
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -42,7 +42,9 @@ def fit(
     ] = None,
     hidden: Annotated[str | None, Parameter(help="Nodes of each hidden layer, first to last: 128,64.")] = None,
     choices: Choices | None = None,
-    loss: Literal["auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "categorical", "ssim", "pixels"]
+    loss: Literal[
+        "auto", "squared", "absolute", "bernoulli", "multinomial", "columns", "categorical", "ssim", "pixels", "pinball"
+    ]
     | None = None,
     noise: Annotated[float | None, Parameter(help="Train to remove Gaussian noise of this standard deviation.")] = None,
     kind: Kind | None = None,
@@ -90,7 +92,7 @@ def fit(
     model: Any = composed(preset, choices, hidden, noise, settings | {"random_state": seed}) if composing else settings
     limit(model, memory_limit=memory_limit, max_time=max_time)
     text = text_of(tokens, longest, kind)
-    wanted = "text" if text is not None else kind or (model.kind if task is None else application_of(task).kind)
+    wanted = "text" if text is not None else kind or (model.kind if task is None else application_of(task).kind_of_path(data))
     X, _, read = opened(data, wanted, reading, memory_limit)
     note(read_as(data, X, read))
     if composing:

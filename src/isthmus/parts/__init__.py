@@ -31,23 +31,24 @@ from .dense import Dense
 from .gaussian import Gaussian
 from .lapped import Lapped
 from .local import Local
-from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Pixels, Squared
+from .losses import LOSSES, SSIM, Absolute, Bernoulli, Categorical, Columns, Custom, Ended, Multinomial, Pinball, Pixels, Squared
 from .neighbours import TSNE
 from .penalties import MMD, PENALTIES, Adversary, CodeNorm, Contractive, Sparsity, TotalCorrelation
 from .priors import PRIORS, Autoregressive, Mixture, Normal, Prior, Vamp
 from .quantized import FiniteScalar, ResidualQuantized, VectorQuantized
 from .random import Random
-from .recurrent import Recurrent
+from .recurrent import Composite, Recurrent
 from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
+from .translator import Translator
 
 __all__ = [
     "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
-    "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Contractive", "Conv", "Custom", "Data", "Dense",
-    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse",
-    "L1", "LOSSES", "Lapped", "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
-    "PENALTIES", "PRIORS", "Part", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM",
+    "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Composite", "Contractive", "Conv", "Custom", "Data", "Dense",
+    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse", "L1", "LOSSES",
+    "Lapped", "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "PENALTIES",
+    "PRIORS", "Part", "Pinball", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM",
     "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer",
-    "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "Translator", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

@@ -26,12 +26,13 @@ from .convolution import Conv
 from .dense import Dense
 from .lapped import Lapped
 from .local import Local
-from .recurrent import Recurrent
+from .recurrent import Composite, Recurrent
 from .transformer import Transformer
+from .translator import Translator
 
 ARCHITECTURES: dict[str, type[Part]] = {
     "dense": Dense, "conv": Conv, "recurrent": Recurrent, "transformer": Transformer, "local": Local,
-    "lapped": Lapped,
+    "lapped": Lapped, "translator": Translator, "composite": Composite,
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .base import Data, Part, is_auto
 from .layers import kornia_needed
-from .ranges import flag, function, number, odd, whole
+from .ranges import flag, function, listed, number, numbers, odd, whole
 
 _LEAST = 2.0**-24  # the chance that `Pixels` leaves to every level
 
@@ -143,6 +143,47 @@ class Absolute(Scaled):
 
     def forward(self, output: Tensor, target: Data) -> Tensor:
         return self.scaled((output - target.values).abs(), target)
+
+
+class Pinball(Loss):
+    """Quantiles: too low an output costs q for every unit that is missing, too high a one 1 - q.
+
+        loss = sum_i  max(q_i e_i, (q_i - 1) e_i) - log(q_i (1 - q_i)),   e_i = x_i - output_i
+
+    The likelihood of an asymmetric Laplace distribution, whose quantile q_i is the output. With several quantiles each belongs
+    to one value of the last axis, in turn: a target that holds every value once for each gives the bounds of intervals.
+
+    Parameters
+    ----------
+    quantiles : float or sequence of float in (0, 1), default 0.5; 0.5 is the median
+
+    Source: Koenker & Bassett 1978, "Regression quantiles".
+
+    >>> x = torch.tensor([[1.0, 1.0, 1.0]])
+    >>> Pinball((0.1, 0.5, 0.9))(x * 0, Data(x))       # 0.1 + 0.5 + 0.9 - log(0.09) - log(0.25) - log(0.09)
+    tensor([7.7022])
+    """
+
+    ranges = {"quantiles": numbers("(0, 1)")}
+
+    def __init__(self, quantiles=0.5):
+        super().__init__()
+        self.quantiles = quantiles
+
+    def build(self, target_schema, posterior=False):
+        shape, several = super().build(target_schema), len(listed(self.quantiles))
+        if shape[-1] is None or shape[-1] % several:
+            raise ValueError(
+                f"{self!r} gives each of {several} quantiles one value of the last axis in turn, but a sample has shape "
+                f"{tuple(shape)}. Repeat every value of the target {several} times: np.repeat(target, {several}, axis=-1)."
+            )
+        return shape
+
+    def forward(self, output: Tensor, target: Data) -> Tensor:
+        given = output.new_tensor(listed(self.quantiles))
+        q = given.repeat(output.shape[-1] // len(given))
+        away = target.values - output
+        return sum_features(torch.maximum(q * away, (q - 1) * away) - torch.log(q * (1 - q)), target)
 
 
 class Bernoulli(Loss):
@@ -630,5 +671,5 @@ class Custom(Loss):
 LOSSES = {
     "squared": Squared, "absolute": Absolute, "bernoulli": Bernoulli, "multinomial": Multinomial, "columns": Columns,
     "categorical": Categorical,
-    "ssim": SSIM, "pixels": Pixels,
+    "ssim": SSIM, "pixels": Pixels, "pinball": Pinball,
 }  # fmt: skip

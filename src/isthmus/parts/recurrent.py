@@ -126,13 +126,9 @@ class Recurrent(Part):
         bias: Any = self.head.bias
         bias.copy_(output.flatten(0, -2).mean(0) if output.ndim > 1 else output)
 
-    @torch.no_grad()
     def set_first_weights(self):
-        """The forget gates of an LSTM begin open (Jozefowicz et al. 2015)."""
-        if self.cell != "lstm":
-            return
-        for rnn in [*self.encoder, *(self.backward or []), *self.decoder]:
-            rnn.bias_ih_l0[self.units : 2 * self.units] = 1.0
+        if self.cell == "lstm":
+            open_gates(self, self.units)
 
     # ---------------------------------------------------------------------------------------------- writing
 
@@ -219,3 +215,83 @@ class Recurrent(Part):
                 f"Recurrent reads and writes sequences, samples of (steps, channels), but a sample has shape {tuple(shape)}. "
                 "Give kind='sequences', or choose another architecture."
             )
+
+
+class Composite(Part):
+    """One reader and two writers: the first writes what was read, last step first, the second what comes after it.
+
+        h_t = cell(x_t, h_(t-1)),   z from h_T,   (output_T ... output_1) = write(z),   (output_(T+1) ... output_T') = foretell(z)
+
+    What a code must hold for both is neither a mere memory of the past nor just of its end. The target is the past and the future
+    joined, as many steps as both have together. Where it has no further steps, this is `Recurrent(reverse=True)`.
+
+    Parameters
+    ----------
+    units : int, default 64;   layers : int, default 1;   cell : "gru" or "lstm", default "lstm"; as of `Recurrent`
+
+    >>> network = Composite(16)
+    >>> network.build_encoder((10, 3), axes=1, n_components=None)
+    (16,)
+    >>> network.build_decoder((16,), (14, 3), axes=1)
+    >>> network.decode(Code(torch.zeros(5, 16))).shape
+    torch.Size([5, 14, 3])
+
+    Source: Srivastava et al. 2015, "Unsupervised learning of video representations using LSTMs", section 2.3.
+    """
+
+    halves = {"encoder": ("reader",), "decoder": ("past", "future")}
+    ranges = {name: Recurrent.ranges[name] for name in ("units", "layers", "cell")}
+
+    def __init__(self, units=64, layers=1, cell="lstm"):
+        super().__init__()
+        self.units = units
+        self.layers = layers
+        self.cell = cell
+
+    def build_encoder(self, input_shape, axes, n_components):
+        self.steps = input_shape[0]
+        self.reader = self._recurrent()
+        return self.reader.build_encoder(input_shape, axes, n_components)
+
+    def build_decoder(self, code_shape, output_shape, axes):
+        further = output_shape[0] - self.steps
+        if further < 0:
+            raise ValueError(
+                f"The target has {output_shape[0]} steps and the source {self.steps}, but {self!r} rebuilds all that it reads, "
+                "and then what comes after. Give the past and the future joined: np.concatenate([past, future], 1)."
+            )
+        self.past, self.future = self._recurrent(reverse=True), self._recurrent() if further else None
+        self.past.build_decoder(code_shape, (self.steps, *output_shape[1:]), axes)
+        if self.future is not None:
+            self.future.build_decoder(code_shape, (further, *output_shape[1:]), axes)
+
+    def encode(self, values: Tensor, length=None, random=None):
+        return self.reader.encode(values, None, random)
+
+    def decode(self, code: Code, random=None) -> Tensor:
+        past = self.past.decode(code, random)
+        return past if self.future is None else torch.cat([past, self.future.decode(code, random)], 1)
+
+    @torch.no_grad()
+    def start(self, output: Tensor) -> None:
+        for writer in self._writers():
+            writer.start(output)
+
+    def set_first_weights(self):
+        for part in (self.reader, *self._writers()):
+            if self.cell == "lstm":
+                open_gates(part, self.units)
+
+    def _writers(self) -> list:
+        return [self.past] if self.future is None else [self.past, self.future]
+
+    def _recurrent(self, **given) -> Recurrent:
+        return Recurrent(self.units, self.layers, self.cell, **given)
+
+
+@torch.no_grad()
+def open_gates(part, units: int) -> None:
+    """The forget gates of an LSTM begin open (Jozefowicz et al. 2015)."""
+    for name in ("encoder", "backward", "decoder"):
+        for rnn in getattr(part, name, None) or []:
+            rnn.bias_ih_l0[units : 2 * units] = 1.0
