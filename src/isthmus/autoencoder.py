@@ -299,6 +299,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             told = 0 if self.condition_ is None else self.condition_.width
             network = Network(choices, self.schema_, self.target_schema_, self._number_of_components(), told)
         deliberate = bool(several(self.penalties)) or (not is_auto(self.corruption) and bool(several(self.corruption)))
+        deliberate = deliberate or self.target_schema_ is not self.schema_  # what must come out is not what went in
         network.check_room(self.schema_.size, deliberate)
         self.device_, self.dtype_ = chosen_device(self.device), getattr(torch, self.dtype)
         self.network_ = network.to(self.device_, self.dtype_).eval()

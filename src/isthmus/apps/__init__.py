@@ -11,16 +11,17 @@ from .detect import OutlierDetector
 from .lossless import LosslessCompressor
 from .map import Map
 from .recommend import Recommender
+from .restore import Restorer
 from .search import SearchIndex
 
 # By the name that `isthmus fit --task` and config.json know each by.
 APPLICATIONS: dict[str, type[Application]] = {
-    one.task: one for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender)
+    one.task: one for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender, Restorer)
 }
 
 __all__ = [
     "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "LosslessCompressor", "Map", "OutlierDetector",
-    "Recommender", "SearchIndex", "check", "load_application",
+    "Recommender", "Restorer", "SearchIndex", "check", "load_application",
 ]  # fmt: skip
 
 

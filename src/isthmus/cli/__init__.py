@@ -18,11 +18,25 @@ from . import (
     map,
     models,
     recommend,
+    restore,
     search,
 )  # each file adds its commands to the app
 from .common import app, note
 
-__all__ = ["app", "cluster", "compress", "detect", "fitting", "generation", "main", "map", "models", "recommend", "search"]
+__all__ = [
+    "app",
+    "cluster",
+    "compress",
+    "detect",
+    "fitting",
+    "generation",
+    "main",
+    "map",
+    "models",
+    "recommend",
+    "restore",
+    "search",
+]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,10 +28,11 @@ from .lapped import Lapped
 from .local import Local
 from .recurrent import Recurrent
 from .transformer import Transformer
+from .unet import UNet
 
 ARCHITECTURES: dict[str, type[Part]] = {
     "dense": Dense, "conv": Conv, "recurrent": Recurrent, "transformer": Transformer, "local": Local,
-    "lapped": Lapped,
+    "lapped": Lapped, "unet": UNet,
 }  # fmt: skip
 
 
