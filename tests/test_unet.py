@@ -117,7 +117,7 @@ def test_a_grey_source_can_be_given_colours_and_many_channels_fewer():
 def test_pictures_too_small_for_all_resolutions_have_fewer():
     net = UNet((4, 5, 6, 7), 1)
     net.build_encoder((8, 8, 1), 2, None)
-    assert net.widths == (4, 5, 6) and net.map_shape == (1, 1, 6)
+    assert net.widths == (4, 5) and net.map_shape == (2, 2, 5)
 
 
 def test_a_folder_gives_back_the_same_bits(tmp_path):

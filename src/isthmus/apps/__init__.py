@@ -10,6 +10,8 @@ from .compress import Compressor
 from .detect import OutlierDetector
 from .lossless import LosslessCompressor
 from .map import Map
+from .marks import Mark, find_mark, without_mark
+from .objects import without_object
 from .recommend import Recommender
 from .restore import Restorer
 from .search import SearchIndex
@@ -20,8 +22,9 @@ APPLICATIONS: dict[str, type[Application]] = {
 }
 
 __all__ = [
-    "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "LosslessCompressor", "Map", "OutlierDetector",
-    "Recommender", "Restorer", "SearchIndex", "check", "load_application",
+    "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "LosslessCompressor", "Map", "Mark",
+    "OutlierDetector", "Recommender", "Restorer", "SearchIndex", "check", "find_mark", "load_application", "without_mark",
+    "without_object",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from .tiles import as_tensor, drawn_patches, enlarged, in_tiles
 TOP = {"uint8": 255.0, "uint16": 65535.0}  # what white is, for pixels that are whole numbers
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601
 BATCH = 16
-RATE = 0.02  # of Muon
+RATE = 0.01  # of Muon
 STEPS = 4000  # of training, if nothing else is said
 EPOCH = 4096  # patches that are drawn for one, at most
 TRIED = 6  # steps whose time is taken before training
@@ -255,6 +255,10 @@ class Restorer(Application):
             return torch.from_numpy(np.stack(restored)).to(X.device)
         return np.stack(restored) if one_array else restored
 
+    def fill(self, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """One picture with the places where `mask` is True filled: what `without_object` and `Mark.removed` ask for."""
+        return self.restore(picture[None], np.asarray(mask)[None])[0]
+
     def _restored(self, picture: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         """One picture, (height, width) or (height, width, channels), in its own type."""
         if mask is not None and not self.fills_:
@@ -419,8 +423,8 @@ def refuse_unpaired(pictures, wanted, names, other_names) -> None:
     if names is not None and other_names is not None and list(names) != list(other_names):
         without = [name for name in names if name not in set(other_names)] or [n for n in other_names if n not in set(names)]
         raise ValueError(
-            f"The folders of damaged and clean pictures must hold the same names, but {without[0]} is in one of them only. Add it "
-            "to the other, or take it out."
+            f"The folders of damaged and clean pictures must hold the same names, but {without[0]} is in one of them only. Add "
+            "it to the other, or take it out."
         )
     if len(pictures) != len(wanted):
         raise ValueError(f"There are {len(pictures)} damaged pictures and {len(wanted)} clean ones: pairs are expected.")

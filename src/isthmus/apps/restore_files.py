@@ -10,9 +10,13 @@ import numpy as np
 
 from ..data.films import SUFFIXES as FILMS
 from ..data.films import Film, write_film
+from ..data.memory import free_memory
 from ..files import file_aside, folder_aside, refuse_existing
 from . import picture_files
+from .fill import smooth_fill
+from .marks import find_mark, without_mark
 from .measures import psnr, ssim
+from .objects import without_object
 from .picture_files import Picture
 from .steady import steadied
 
@@ -137,25 +141,108 @@ def write_figures(file: Path, rows: list[dict]) -> None:
 
 
 def restored_film(restorer, data: Path, output: Path, *, mask=None, still=True, overwrite=False) -> dict:
-    """A film, frame by frame, with its rate and sound."""
+    """A film, frame by frame, with its rate and sound; with a mask what it covers is taken out, and nothing else changed."""
+    if mask is not None:
+        return erased(data, output, mask, fill=restorer.fill if restorer.fills_ else smooth_fill, overwrite=overwrite)
+    film, began = opened_film(data, output, overwrite), time.perf_counter()
+    frames = (restorer.restore(frame[None])[0] for frame in frames_of(film))
+    write_beside(output, steadied(frames) if still else frames, film)
+    return told(output, len(film), began)
+
+
+def erased(data, output, mask, fill=smooth_fill, overwrite=False) -> dict:
+    """A film, or a folder of frames of one size, without what a mask covers; what `isthmus erase` does.
+
+    mask : a picture, white where the object is in all frames; or a folder or a film of them, one for each frame
+    """
+    data, output, mask = (Path(path).expanduser() for path in (data, output, mask))
+    refuse_original(data, output)
+    began = time.perf_counter()
+    frames, names = all_frames(data)
+    holes = masks_in(mask, len(frames))
+    whole = without_object(frames, holes, fill)
+    return written_frames(data, output, whole, names, began, overwrite)
+
+
+def unmarked(data, output, mask=None, fill=smooth_fill, overwrite=False) -> dict:
+    """A film, or a folder of pictures of one size, without the mark that all have at one place; what `isthmus unmark` does."""
+    data, output = Path(data).expanduser(), Path(output).expanduser()
+    refuse_original(data, output)
+    began = time.perf_counter()
+    frames, names = all_frames(data)
+    hole = None if mask is None else masks_in(Path(mask).expanduser(), 1)[0]
+    mark = find_mark(frames, hole)
+    result = written_frames(data, output, list(without_mark(frames, mark, fill)), names, began, overwrite)
+    return result | {"mark": int(mark.mask.sum()), "filled": int(mark.rest.sum())}
+
+
+def all_frames(data: Path) -> tuple[list[np.ndarray], list[Path] | None]:
+    """Frames of a film, or the pictures of a folder and their names; refuses more than memory holds."""
+    if not data.exists():
+        raise FileNotFoundError(f"{data} does not exist. Give a film, or a folder of pictures of one size.")
+    if data.is_dir():
+        names = picture_files.picture_files(data)
+        return [picture_files.read(data / name).pixels for name in names], names
+    if data.suffix.lower() not in FILMS:
+        raise ValueError(f"{data}: one mark or object over many frames needs a film, or a folder of pictures of one size.")
+    film = Film(data)
+    needed, free = 2 * len(film) * int(np.prod(film.shape)), free_memory()
+    if needed > free:
+        raise ValueError(
+            f"{data} has {len(film):,} frames, which take {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free. Cut it "
+            "into parts."
+        )
+    frames = list(frames_of(film))
+    film.close()
+    return frames, None
+
+
+def masks_in(mask: Path, count: int) -> list[np.ndarray]:
+    """A mask for each of so many frames: one picture for all, or as many of them."""
+    if not mask.exists():
+        raise FileNotFoundError(f"{mask} does not exist. Give a picture that is white where something is to go.")
+    if mask.is_dir() or mask.suffix.lower() in FILMS:
+        found, _ = all_frames(mask)
+    else:
+        found = [picture_files.read(mask).pixels] * count
+    if len(found) != count:
+        raise ValueError(f"{mask} holds {len(found)} masks for {count} frames: one for each is expected, or one picture for all.")
+    return [np.asarray(one).reshape(*one.shape[:2], -1).max(-1) > 127 for one in found]
+
+
+def written_frames(data: Path, output: Path, frames, names, began: float, overwrite: bool) -> dict:
+    """Frames as the film they came from, or under their names in a folder."""
+    if names is None:
+        film = opened_film(data, output, overwrite)
+        write_beside(output, frames, film)
+        return told(output, len(frames), began)
+    refuse_foreign(output, data, overwrite)
+    with folder_aside(output, replace=overwrite) as aside:
+        for name, frame in zip(names, frames, strict=True):
+            picture_files.write(aside / name, Picture(frame, picture_files.read(data / name).kept))
+    return told(output, len(frames), began) | {"of": "pictures"}
+
+
+def opened_film(data: Path, output: Path, overwrite: bool) -> Film:
     if output.suffix.lower() != ".mp4":
         raise ValueError(f"-o {output}: a film goes to a file that ends in .mp4.")
     refuse_existing(output, overwrite)
-    film, began = Film(data), time.perf_counter()
-    hole = None
-    if mask is not None:
-        hole = picture_files.read(Path(mask)).pixels
-        hole = hole.reshape(*hole.shape[:2], -1)[..., 0] > 0
-    frames = restored_frames(restorer, (film.pixels(frame) for _, frame in film.decoded(0, len(film))), hole)
+    return Film(data)
+
+
+def frames_of(film: Film) -> Iterator[np.ndarray]:
+    return (film.pixels(frame) for place, frame in film.decoded(0, len(film)))
+
+
+def write_beside(output: Path, frames: Iterable[np.ndarray], film: Film) -> None:
+    """A film of these frames, with the rate and the sound of another."""
     with file_aside(output) as file:
-        write_film(file, steadied(frames) if still else frames, film.rate, sound=data)
+        write_film(file, frames, film.rate, sound=film.path)
     film.close()
-    return {"output": str(output), "count": len(film), "of": "frames", "seconds": round(time.perf_counter() - began, 3)}
 
 
-def restored_frames(restorer, frames: Iterable[np.ndarray], mask: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    for frame in frames:
-        yield restorer.restore(frame[None], None if mask is None else mask[None])[0]
+def told(output: Path, count: int, began: float) -> dict:
+    return {"output": str(output), "count": count, "of": "frames", "seconds": round(time.perf_counter() - began, 3)}
 
 
 # ---------------------------------------------------------------------------------------------------- what is kept

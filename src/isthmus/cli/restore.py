@@ -56,6 +56,58 @@ def restore(
     tell(result, as_json, lambda: said(result))
 
 
+@app.command
+def unmark(
+    data: Annotated[Path, Parameter(help="A film, or a folder of pictures of one size.")],
+    *,
+    output: Out,
+    mask: Annotated[Path | None, Parameter(help="A picture, white where the mark is; left away, it is looked for.")] = None,
+    model: Annotated[Path | None, Parameter(help="A restorer that fills holes, for what the mark hides altogether.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Take away one mark that all frames of DATA have at the same place. Nothing is trained: it is found in closed form.
+
+    What is behind it must change from frame to frame. Over a picture that stands still the command says so, and asks for a mask
+    and 'isthmus restore'.
+    """
+    refuse_unwritable(output)
+    from ..apps import restore_files
+
+    result = restore_files.unmarked(data, output, mask, filling(model), overwrite=force)
+    tell(result, as_json, lambda: f"{said(result)}, a mark of {result['mark']:,} pixels, {result['filled']:,} of them filled")
+
+
+@app.command
+def erase(
+    data: Annotated[Path, Parameter(help="A film, or a folder of frames of one size.")],
+    *,
+    mask: Annotated[Path, Parameter(help="A picture, white where the object is; or a folder or film of them, one a frame.")],
+    output: Out,
+    model: Annotated[Path | None, Parameter(help="A restorer that fills holes, for what no frame shows.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Take an object out of all frames of DATA: what is behind it is borrowed from frames that show it, and else filled."""
+    refuse_unwritable(output)
+    from ..apps import restore_files
+
+    result = restore_files.erased(data, output, mask, filling(model), overwrite=force)
+    tell(result, as_json, lambda: said(result))
+
+
+def filling(model: Path | None):
+    """How holes are filled: by a restorer that learnt to, or smoothly."""
+    from ..apps.fill import smooth_fill
+
+    if model is None:
+        return smooth_fill
+    restorer = loaded_application(model, "restore")
+    if not restorer.fills_:
+        raise ValueError(f"{model} was not trained to fill holes. Fit one with --set damage=holes, or leave --model away.")
+    return restorer.fill
+
+
 def said(result: dict) -> str:
     gained = "" if "psnr" not in result else f", {result['psnr before']:.2f} -> {result['psnr']:.2f} dB"
     return f"{result['output']}: {result['count']} {result['of']}{gained}"
