@@ -36,6 +36,7 @@ TABLES = (
     "sequences",
     "text",
     "recommend",
+    "restoration",
     "transform_rate",
     "folder",
     "start_up",

@@ -53,6 +53,7 @@ OUTER = (
     "page_search",
     "page_map",
     "page_samples",
+    "page_restore",
     "page_table",
     "plots",
     "report",

@@ -112,8 +112,7 @@ def test_words_stand_for_parts():
 # ----------------------------------------------------------------------------------------------- any size, any type
 
 
-@pytest.mark.parametrize("size", [(150, 131), (97, 300)], ids=str)
-@pytest.mark.parametrize("tile", [16, 96, 111])
+@pytest.mark.parametrize("size, tile", [((90, 81), 16), ((61, 150), 60), ((133, 40), 75)], ids=str)
 def test_tiles_give_what_the_whole_picture_gives(denoiser, size, tile):
     picture = np.random.default_rng(0).random((1, *size)).astype(np.float32)
     whole = denoiser.restore(picture)
@@ -123,7 +122,7 @@ def test_tiles_give_what_the_whole_picture_gives(denoiser, size, tile):
 
 
 def test_tiles_that_overlap_too_little_show_that_the_law_can_fail(denoiser):
-    picture = np.random.default_rng(0).random((1, 150, 131)).astype(np.float32)
+    picture = np.random.default_rng(0).random((1, 80, 71)).astype(np.float32)
     tiled = small(model=denoiser.model_, tile=32, overlap=0).fit(X).restore(picture)
     assert np.abs(tiled - denoiser.restore(picture)).max() > 1e-3
 
@@ -197,7 +196,7 @@ def test_a_folder_gives_it_back(settings, tmp_path):
     restorer.save(tmp_path / "r")
     again = load(tmp_path / "r")
     np.testing.assert_array_equal(again.restore(noisy()), restorer.restore(noisy()))
-    assert repr(again.get_params()["damage"]) == repr(restorer.damage) and again.fills_ == restorer.fills_
+    assert repr(named(again.damage)) == repr(named(restorer.damage)) and again.fills_ == restorer.fills_
 
 
 # ------------------------------------------------------------------------------------------------------ bad input
@@ -342,7 +341,8 @@ def test_metadata_profile_and_transparency_of_a_file_stay(ending, saved, tmp_pat
         tmp_path / f"in{ending}", exif=exif, icc_profile=b"a profile", **({"lossless": True} if ending == ".webp" else {})
     )
     assert call("restore", saved, tmp_path / f"in{ending}", "-o", tmp_path / f"out{ending}") == 0
-    back = Image.open(tmp_path / f"out{ending}")
+    with Image.open(tmp_path / f"out{ending}") as back:
+        back.load()
     assert back.getexif()[0x010F] == "a maker" and back.getexif().get(0x0112, 1) == 1
     assert back.info["icc_profile"] == b"a profile" and back.size == (40, 48)  # upright now
     if ending != ".jpg":

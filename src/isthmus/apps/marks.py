@@ -82,9 +82,9 @@ def find_mark(pictures: Iterable[np.ndarray], mask=None) -> Mark:
     count, mean, spread = moments(pictures)
     if count < LEAST_PICTURES:
         raise ValueError(f"{count} pictures are too few to tell a mark from them: {LEAST_PICTURES} or more are needed.")
-    refuse_unmoving(spread, mask)
-    given = mask
-    mask = found_mask(mean, spread) if given is None else checked_mask(given, spread)
+    given = None if mask is None else checked_mask(mask, spread)
+    refuse_unmoving(spread, given)
+    mask = found_mask(mean, spread) if given is None else given
     log_spread = np.log(np.maximum(spread, 1e-4))
     behind, usual = around(mean, mask), np.exp(around(log_spread, mask))
     left = np.where(mask, np.clip(spread / usual, 0, 1), 1.0)
@@ -127,7 +127,7 @@ def moments(pictures: Iterable[np.ndarray]) -> tuple[int, np.ndarray, np.ndarray
 
 
 def refuse_unmoving(spread: np.ndarray, mask: np.ndarray | None) -> None:
-    usual = float(np.median(spread if mask is None else spread[~np.asarray(mask, bool)]))
+    usual = float(np.median(spread if mask is None else spread[~mask]))
     if usual < UNMOVED:
         raise Unmoving(
             f"What is behind the mark does not move: pixels vary by {255 * usual:.1f} of 255 over the pictures, so a mark looks "

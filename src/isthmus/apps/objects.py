@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.ndimage import binary_dilation, uniform_filter
+from scipy.ndimage import binary_dilation
 from scipy.ndimage import shift as moved_by
 
 from .fill import smooth_fill
 from .measures import TOP
 
 REACH = 60  # frames before and after that are borrowed from
+_OVERLAP = 0.25  # share of the frame that must be seen in both frames, to compare them
 LENDERS = 5  # of which the median is taken
 
 
@@ -22,8 +23,8 @@ def without_object(
     """Frames without what their masks cover; outside of the masks nothing changes.
 
     Of each hidden pixel the nearest frames, up to `reach` away, that show it lend it: the median of up to five. The camera may
-    move sideways and up and down: by how much is found by phase correlation. What was borrowed is brought to the brightness of
-    the frame at the mask's border. Where no frame shows what is behind, `fill(frame, mask)` invents it.
+    move sideways and up and down: by how much is found from what both frames show. What was borrowed is brought to the
+    brightness of the frame at the mask's border. Where no frame shows what is behind, `fill(frame, mask)` invents it.
 
     Parameters
     ----------
@@ -91,34 +92,42 @@ def borrowed(frames, masks, places: np.ndarray, number: int, mask: np.ndarray, r
 def places_of(frames, masks) -> np.ndarray:
     """(frames, 2): where the scene of the first frame has come to in each, rows and columns, by adding up steps."""
     places = np.zeros((len(frames), 2))
-    before = prepared(frames[0], masks[0])
     for number in range(1, len(frames)):
-        now = prepared(frames[number], masks[number])
-        places[number] = places[number - 1] + step_between(before, now)
-        before = now
+        before, now = ((grey(frames[n]), ~masks[n]) for n in (number - 1, number))
+        places[number] = places[number - 1] + step_between(*before, *now)
     return places
 
 
-def prepared(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A grey frame without its slow changes, and nothing where it is masked, faded towards its borders."""
-    grey = frame.reshape(*frame.shape[:2], -1).mean(-1) / TOP.get(str(frame.dtype), 1.0)
-    grey = np.where(mask, grey[~mask].mean() if (~mask).any() else 0.0, grey)
-    grey = np.where(mask, 0.0, grey - uniform_filter(grey, 15))
-    return grey * np.outer(np.hanning(grey.shape[0] + 2)[1:-1], np.hanning(grey.shape[1] + 2)[1:-1])
+def grey(frame: np.ndarray) -> np.ndarray:
+    """(height, width), white being 1."""
+    return frame.reshape(*frame.shape[:2], -1).mean(-1) / TOP.get(str(frame.dtype), 1.0)
 
 
-def step_between(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """By how much the scene moved, in rows and columns, to a part of a pixel (Kuglin & Hines 1975, phase correlation)."""
-    cross = np.fft.rfft2(now) * np.conj(np.fft.rfft2(before))
-    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-9 + 1e-3 * np.abs(cross).max()), s=now.shape)
-    place = np.array(np.unravel_index(peak.argmax(), peak.shape))
-    if peak.max() < 4 * np.abs(peak).mean() or peak[0, 0] > 0.9 * peak.max():
+def step_between(before: np.ndarray, seen_before: np.ndarray, now: np.ndarray, seen_now: np.ndarray) -> np.ndarray:
+    """By how much a scene moved, in rows and columns, to a part of a pixel: where the pixels that are seen in both agree best.
+
+        minimise over s  sum_x m(x) n(x + s) (before(x) - now(x + s))^2 / sum_x m(x) n(x + s)
+
+    for all s at once by Fourier transforms (after Padfield 2012, "Masked object registration in the Fourier domain").
+    """
+    size = tuple(2 * length for length in now.shape)  # room for what lies outside
+    m, n = seen_before.astype(float), seen_now.astype(float)
+    middle = before[seen_before].mean() if seen_before.any() else 0.0
+    a, b = m * (before - middle), n * (now - middle)
+    one, two = ((np.fft.rfft2(x, size) for x in (f, f * y, f * y * y)) for f, y in ((m, a), (n, b)))
+    (m0, m1, m2), (n0, n1, n2) = one, two
+    both = np.fft.irfft2(np.conj(m0) * n0, size)
+    apart = np.fft.irfft2(np.conj(m2) * n0 - 2 * np.conj(m1) * n1 + np.conj(m0) * n2, size)
+    error = np.where(both > _OVERLAP * now.size, np.maximum(apart, 0) / np.maximum(both, 1), np.inf)
+    if not np.isfinite(error[0, 0]) or error[0, 0] <= error.min() * 1.05 + 1e-9:
         return np.zeros(2)
-    step = np.where(place > np.array(peak.shape) // 2, place - peak.shape, place).astype(float)
-    for axis in (0, 1):  # a parabola through the peak and its neighbours
-        below, above = (peak[tuple(np.where(np.arange(2) == axis, place + side, place) % peak.shape)] for side in (-1, 1))
-        bend = below - 2 * peak[tuple(place)] + above
-        step[axis] += 0.5 * (below - above) / bend if bend < 0 else 0.0
+    place = np.array(np.unravel_index(error.argmin(), size))
+    step = np.where(place > np.array(size) // 2, place - size, place).astype(float)
+    for axis in (0, 1):  # a parabola through the least error and its neighbours
+        low, high = (error[tuple((place + side * (np.arange(2) == axis)) % size)] for side in (-1, 1))
+        bend = low - 2 * error[tuple(place)] + high
+        part = 0.5 * (low - high) / bend if np.isfinite(bend) and bend > 0 else 0.0
+        step[axis] += part if abs(part) > 0.1 else 0.0
     return step
 
 

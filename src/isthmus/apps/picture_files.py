@@ -14,6 +14,8 @@ from ..files import file_aside
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".pgm": "PPM"}
 _MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "LAB": "RGB", "RGBX": "RGB"}
+_LAYOUT = {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 34675}
+_FOLDERS = (0x8769, 0x8825)  # of EXIF: the camera's settings, and the place
 _BYTES = 24  # a pixel and channel take this much while they are restored
 _BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -29,20 +31,17 @@ class Picture:
 def read(path: Path) -> Picture:
     """The picture in a file; refuses one that memory has no room for before it is decoded."""
     try:
+        refuse_sixteen_bit_colours(path)
         with Image.open(path) as image:
             refuse_beyond_memory(path, image)
-            refuse_sixteen_bit_colours(path)
-            image.load()
-            image = ImageOps.exif_transpose(image)
-            exif, profile = image.getexif(), image.info.get("icc_profile")
-            resolution = image.info.get("dpi")
-            converted = mode_of(image)
-            pixels = np.asarray(image if converted == image.mode else image.convert(converted))
-    except MemoryError:
+            image.load()  # which turns a TIFF upright
+            exif = exif_of(image)
+            upright = ImageOps.exif_transpose(image)
+            profile, resolution, mode = image.info.get("icc_profile"), image.info.get("dpi"), mode_of(upright)
+            pixels = np.asarray(upright if mode == upright.mode else upright.convert(mode))
+    except (TooLarge, Unsupported, FileNotFoundError):
         raise
     except _BROKEN as error:
-        if isinstance(error, TooLarge | Unsupported):
-            raise
         raise ValueError(f"{path} is no picture that can be read ({error}). Remove or replace it.") from error
     if pixels.dtype in (np.int32, np.dtype(">u2")):
         pixels = pixels.astype(np.uint16)
@@ -64,6 +63,17 @@ def write(path: Path, picture: Picture) -> None:
     options |= {"lossless": True} if ending == ".webp" else {}
     with file_aside(path) as file:
         Image.fromarray(pixels).save(file, FORMATS.get(ending, ending[1:].upper()), **options, **picture.kept)
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """What its EXIF says, but for which way up it lies, and for how a TIFF's pixels lie in its file."""
+    said, kept = image.getexif(), Image.Exif()
+    for tag, value in said.items():
+        if tag not in _LAYOUT:
+            kept[tag] = value
+    for place in _FOLDERS:
+        kept.get_ifd(place).update(said.get_ifd(place))
+    return kept
 
 
 class TooLarge(ValueError):

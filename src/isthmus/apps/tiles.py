@@ -91,4 +91,5 @@ def enlarged(values: Tensor, size: tuple[int, int]) -> Tensor:
 
 def as_tensor(picture: np.ndarray) -> Tensor:
     """(height, width, channels) as (1, height, width, channels)."""
-    return torch.from_numpy(np.ascontiguousarray(picture))[None]
+    picture = np.ascontiguousarray(picture)
+    return torch.from_numpy(picture if picture.flags.writeable else picture.copy())[None]
