@@ -7,10 +7,11 @@ dB of the mean squared error of each picture, averaged over pictures; white is 1
 
 BSD68: grey, noise of 25 of 255 added to floats without cutting it off, trained on BSD400; "blind": one network for 5 to 50.
 Digits: MNIST. NoisyOffice: 72 pages, 18 clean ones with four kinds of dirt each; the pages of 12 to learn from, of 6 to judge;
-the goal for the root mean squared error is a quarter of the noisy pages'. Holes in digits: in the hole alone. Watermarks: one of
-15 logos that no network has seen, 96 pixels wide, at a place and opacity (0.3 to 0.7) drawn by chance on each picture of
-BSD68; within the mark, of its pixels with an opacity above 0.02; "outside": the largest change there, of 255. One mark: a window of 160 x
-208 pixels that wanders over a film of a fixed camera, a logo of half opacity at its middle. Blur: of 1.6 pixels, and noise of 2.
+the goal for the root mean squared error is a quarter of the noisy pages'. Holes in digits: in the hole alone. Watermarks: one
+of 15 logos that no network has seen, 96 pixels wide, at a place and opacity (0.3 to 0.7) drawn by chance on each picture of
+BSD68; within the mark, of its pixels with an opacity above 0.02; "outside": the largest change there, of 255. One mark: a
+window of 160 x 208 pixels that wanders over a film of a fixed camera, a logo of half opacity at its middle. Blur: of 1.6
+pixels, and noise of 2.
 Colours: faces of 64 x 64, chroma in YCbCr, mean absolute error of 255.
 BM3D is measured where bm3d is installed (its licence is for non-commercial use, so no extra names it), NLM, TV and Telea where
 scikit-image and OpenCV are ("bench").

@@ -31,7 +31,7 @@ class UNet(Part):
     ----------
     channels : int or sequence of int, default (48, 64, 96)
         Channels at each resolution, finest first; as many resolutions as there are numbers, fewer where pictures are small.
-    blocks : int, default 2; blocks at each resolution on the way down, and on the way up
+    blocks : int, default 1; blocks at each resolution on the way down, and on the way up
     unshuffle : int, default 2; side of the squares of pixels that become channels; 1 leaves pixels as they are
     residual : bool, default True
         Whether the source is added to the output, as is right for loss="squared" and "absolute". It needs as many channels as
@@ -69,7 +69,7 @@ class UNet(Part):
     }
 
     def __init__(
-        self, channels=(48, 64, 96), blocks=2, unshuffle=2, residual=True, gated=False, reads_gaps=True, activation="relu"
+        self, channels=(48, 64, 96), blocks=1, unshuffle=2, residual=True, gated=False, reads_gaps=True, activation="relu"
     ):
         super().__init__()
         self.channels = channels
