@@ -18,14 +18,15 @@ from isthmus.apps import Restorer
 from isthmus.parts import Holes, Noise
 
 STD = 0.4  # of the noise, white being 1
-EPOCHS = 4
+EPOCHS = 2
+TRAINED_ON = 20_000  # digits
 SHOWN = 10
 
 
 def main(arguments=None) -> None:
     options = parse(arguments)
     train, test = (pictures(f"{options.data}:{part}") for part in ("train", "test"))
-    test = test[:500]
+    train, test = train[:TRAINED_ON], test[:500]
     noisy_train, noisy = with_noise(train, 1), with_noise(test, 2)
     mask = np.zeros(test.shape, bool)
     quarter = test.shape[1] // 4

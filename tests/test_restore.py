@@ -11,6 +11,7 @@ from isthmus import Autoencoder, load
 from isthmus.apps import Restorer
 from isthmus.apps.damages import DAMAGES, named
 from isthmus.apps.measures import psnr, ssim
+from isthmus.apps.restore import found_marks
 from isthmus.apps.tiles import drawn_patches, spans
 from isthmus.parts import JPEG, Blur, Conv, Noise, UNet
 
@@ -102,6 +103,16 @@ def test_a_colouring_restorer_keeps_the_brightness_of_the_grey_picture():
     assert coloured.shape == RGB.shape
     inner = ((coloured > 5) & (coloured < 250)).all(-1)
     assert np.abs(coloured @ np.array([0.299, 0.587, 0.114]) - X)[inner].max() <= 1.5
+
+
+def test_where_no_mark_is_found_nothing_changes():
+    out = torch.from_numpy(X[:1, ..., None] / 255).clone()
+    seen = out.clone()
+    out[0, 5:15, 5:15] += 0.1
+    out[0, 30:32, 30:32] += 0.1  # too small for a mark
+    out[0, 20:30, 20:30] += 0.01  # too little
+    where = found_marks(out, seen)[0, ..., 0].numpy()
+    assert where[5:15, 5:15].all() and where.sum() <= 14 * 14
 
 
 def test_words_stand_for_parts():

@@ -91,7 +91,7 @@ def whole_png(picture: np.ndarray, size: tuple[int, ...]) -> str:
     """A picture as a data address, brought to a height and width, and made smaller where it is large."""
     image = Image.fromarray(eight_bits(picture))
     if image.size != size[::-1]:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     image.thumbnail((LARGEST, LARGEST))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_dilation, label
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, check_random_state
 from torch import Tensor
 
 from .. import Autoencoder, Training
 from ..data import Lazy, read_path
-from ..parts import BlindSpot, Data, Downscale, Gray, UNet
+from ..parts import BlindSpot, Data, Downscale, Gray, Logos, UNet, Watermark
 from ..parts.base import is_auto
 from ..parts.ranges import check_ranges, flag, number, whole
 from .base import Application, is_fitted
@@ -23,6 +24,7 @@ from .tiles import as_tensor, drawn_patches, enlarged, in_tiles
 TOP = {"uint8": 255.0, "uint16": 65535.0}  # what white is, for pixels that are whole numbers
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601
 BATCH = 16
+CHANGED, LEAST_MARK, AROUND = 6 / 255, 40, 2  # what counts as a mark found: of white, pixels, and pixels around it
 RATE = 0.01  # of Muon
 STEPS = 4000  # of training, if nothing else is said
 EPOCH = 4096  # patches that are drawn for one, at most
@@ -176,7 +178,7 @@ class Restorer(Application):
 
     def _seeks_marks(self) -> bool:
         """Whether most pixels are to stay as they are."""
-        return not self.blind_spot and any(type(part).__name__ in ("Watermark", "Logos") for part in self._damages())
+        return not self.blind_spot and any(isinstance(part, Logos | Watermark) for part in self._damages())
 
     def _configured(self, pictures, settings: dict) -> Autoencoder:
         """The model to fit, not yet fitted."""
@@ -298,6 +300,8 @@ class Restorer(Application):
             out = torch.cat([self._run(seen[..., [channel]], missing) for channel in range(channels)], -1)
         if self._colours_pictures():
             out = with_luma_of(out, seen)
+        if any(isinstance(part, Logos | Watermark) for part in self._trained_damages()):
+            out = torch.where(found_marks(out, seen), out, seen)
         return self._given_back(out[0], colours.dtype)
 
     def _run(self, seen: Tensor, missing: Tensor | None) -> Tensor:
@@ -471,6 +475,15 @@ def parted(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     if values.shape[-1] in (2, 4):
         return values[..., :-1], values[..., -1:]
     return values, None
+
+
+def found_marks(out: Tensor, seen: Tensor) -> Tensor:
+    """(1, height, width, 1) True around what was changed enough, over enough pixels, to have been a mark."""
+    changed = ((out - seen).abs().amax(-1)[0] > CHANGED).numpy()
+    pieces, _ = label(changed, np.ones((3, 3)))
+    large = np.bincount(pieces.ravel()) >= LEAST_MARK
+    large[0] = False
+    return torch.from_numpy(binary_dilation(large[pieces], iterations=AROUND))[None, ..., None]
 
 
 def with_luma_of(out: Tensor, seen: Tensor) -> Tensor:

@@ -43,7 +43,8 @@ def restored(
     if data.suffix.lower() in FILMS:
         return restored_film(restorer, data, output, mask=mask, still=still, overwrite=overwrite)
     work = work_of(restorer, data, mask, marked, clean)
-    rows, shown = [], []
+    rows: list[dict] = []
+    shown: list[tuple] = []
 
     def written(name: Path, target: Path) -> None:
         before, after, row = work(name)
@@ -91,9 +92,9 @@ def work_of(restorer, data: Path, mask, marked, clean) -> Callable[[Path], tuple
 
     def work(name: Path):
         began = time.perf_counter()
-        before, wanted, hole = picture_files.read(folder / name), beside(clean, name), beside(mask, name)
+        before, wanted, hidden = picture_files.read(folder / name), beside(clean, name), beside(mask, name)
         try:
-            hole = None if hole is None else [hole.reshape(*hole.shape[:2], -1)[..., 0] > 0]
+            hole = None if hidden is None else [hidden.reshape(*hidden.shape[:2], -1)[..., 0] > 0]
             pixels = restorer.restore([before.pixels], hole, marked=marked)[0]
             if wanted is not None and wanted.shape[:2] != pixels.shape[:2]:
                 raise ValueError(f"its clean picture is {wanted.shape[1]} x {wanted.shape[0]} pixels. Bring both to one size.")

@@ -1,6 +1,7 @@
 """The architecture for restoring pictures: convolutions at several resolutions, with side paths and a residual output."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +50,7 @@ class UNet(Part):
 
     >>> net = UNet((8, 16), blocks=1)
     >>> net.build_encoder((28, 27, 1), axes=2, n_components=None), net.reach
-    ((7, 7, 16), 44)
+    ((7, 7, 16), 24)
 
     Source: Ronneberger, Fischer & Brox 2015, "U-Net: Convolutional networks for biomedical image segmentation".
     """
@@ -89,7 +90,7 @@ class UNet(Part):
         self.down = nn.ModuleList(self._blocks(width) for width in self.widths[:-1])
         self.halve = nn.ModuleList(conv(a, b, 2, stride=2) for a, b in zip(self.widths, self.widths[1:], strict=False))
         self.bottom = self._blocks(self.widths[-1])
-        self.map_shape = (*(None if n is None else math.ceil(n / self.multiple) for n in space), self.widths[-1])
+        self.map_shape: tuple[Any, ...] = (*(None if n is None else math.ceil(n / self.multiple) for n in space), self.widths[-1])
         return self.map_shape
 
     def build_decoder(self, code_shape, output_shape, axes):
@@ -157,7 +158,8 @@ class UNet(Part):
         self.tail.weight.mul_(0.01 if self.residual else 1.0)
         if not self.residual and not self.gated:
             mean = output.flatten(0, -2).mean(0) if output.ndim > 1 else output
-            self.tail.bias.copy_(mean.repeat_interleave(self.unshuffle**2))
+            bias: Any = self.tail.bias
+            bias.copy_(mean.repeat_interleave(self.unshuffle**2))
 
     def _whole_squares(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) continued below and on the right by its last row and column."""
