@@ -393,6 +393,13 @@ def test_bad_files_are_refused_and_nothing_is_written(given, said, saved, tmp_pa
     assert said in capsys.readouterr().err and sorted(p.name for p in tmp_path.iterdir()) == before
 
 
+def test_a_folder_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    folder = folder_of(tmp_path / "many", X)
+    monkeypatch.setattr("isthmus.apps.restore.free_memory", lambda: 10_000)
+    with pytest.raises(ValueError, match="all of them must be in memory"):
+        small().fit(folder)
+
+
 def test_a_picture_larger_than_memory_is_refused_before_it_is_decoded(saved, tmp_path, capsys, monkeypatch):
     folder_of(tmp_path, noisy()[:1])
     monkeypatch.setattr("isthmus.apps.picture_files.free_memory", lambda: 10_000)

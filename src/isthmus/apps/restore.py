@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import Autoencoder, Training
 from ..data import Lazy, read_path
+from ..data.memory import free_memory
 from ..parts import BlindSpot, Data, Downscale, Gray, Logos, UNet, Watermark
 from ..parts.base import is_auto
 from ..parts.ranges import check_ranges, flag, number, whole
@@ -140,7 +141,7 @@ class Restorer(Application):
             self._train(*prepared, callbacks)
         self.n_features_in_ = self.model_.n_features_in_
         self.channels_ = int(self.model_.schema_.shape[-1])
-        self.fills_ = tells_gaps(self._damages(target))
+        self.fills_ = tells_gaps(self._trained_damages())
         return self
 
     def expected_minutes(self, X, target=None) -> float:
@@ -395,6 +396,11 @@ def pictures_of(X, with_channels: bool = True) -> tuple[list[np.ndarray], list[s
     if isinstance(X, np.ndarray) and X.ndim not in (3, 4):
         raise ValueError(f"Pictures come as (n, height, width) or (n, height, width, channels); got {X.shape}. Of one: X[None].")
     names = getattr(X, "names", None) if names is None else names
+    if isinstance(X, Lazy) and 2 * X.nbytes > free_memory():
+        raise ValueError(
+            f"The pictures take {X.nbytes / 2**30:.1f} GiB, and all of them must be in memory, of which {free_memory() / 2**30:.1f} "
+            "GiB are free. Give a part of them: patches of a few hundred pictures are enough to learn from."
+        )
     pictures = [np.asarray(picture) for picture in (X[:] if isinstance(X, Lazy) else X)]
     if not pictures:
         raise ValueError("There are no pictures: X is empty. Give one at least.")
