@@ -24,7 +24,7 @@ from .tiles import as_tensor, drawn_patches, enlarged, in_tiles
 
 TOP = {"uint8": 255.0, "uint16": 65535.0}  # what white is, for pixels that are whole numbers
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601
-BATCH = 16
+BATCH, PIXELS = 16, 2**16  # patches of a step, at least, and pixels where they are small
 CHANGED, LEAST_MARK, AROUND = 6 / 255, 40, 2  # what counts as a mark found: of white, pixels, and pixels around it
 RATE = 0.01  # of Muon
 STEPS = 4000  # of training, if nothing else is said
@@ -113,7 +113,7 @@ class Restorer(Application):
             architecture=UNet(gated=self._seeks_marks()),
             loss="absolute" if self._seeks_marks() else "squared",
             kind="images",
-            batch_size=BATCH,
+            batch_size=max(BATCH, min(128, PIXELS // self._side(X) ** 2)),
             learning_rate=RATE,
             training=Training(memory_limit=2**31),
         )
@@ -215,8 +215,11 @@ class Restorer(Application):
     def _patches(self, pictures, count: int, seed: int) -> list[np.ndarray]:
         if self._whole(pictures):
             return [np.stack(kind[:count]) for kind in pictures]
-        side = min(self.patch, min(min(picture.shape[:2]) for picture in pictures[0]))
-        return drawn_patches(pictures, side, count, seed)
+        return drawn_patches(pictures, self._side(pictures), count, seed)
+
+    def _side(self, pictures) -> int:
+        """Of the patches: as asked for, or what the smallest picture has."""
+        return min(self.patch, min(min(picture.shape[:2]) for picture in pictures[0]))
 
     def _seconds_of_step(self, model: Autoencoder, pictures, target) -> float:
         """Of one step of training, from the second of two short epochs."""
@@ -398,8 +401,8 @@ def pictures_of(X, with_channels: bool = True) -> tuple[list[np.ndarray], list[s
     names = getattr(X, "names", None) if names is None else names
     if isinstance(X, Lazy) and 2 * X.nbytes > free_memory():
         raise ValueError(
-            f"The pictures take {X.nbytes / 2**30:.1f} GiB, and all of them must be in memory, of which {free_memory() / 2**30:.1f} "
-            "GiB are free. Give a part of them: patches of a few hundred pictures are enough to learn from."
+            f"The pictures take {X.nbytes / 2**30:.1f} GiB, and all of them must be in memory, of which "
+            f"{free_memory() / 2**30:.1f} GiB are free. Give a part of them: patches of a few hundred pictures teach enough."
         )
     pictures = [np.asarray(picture) for picture in (X[:] if isinstance(X, Lazy) else X)]
     if not pictures:

@@ -336,7 +336,7 @@ class BlindSpot(Corruption):
 
     Parameters
     ----------
-    share : float in (0, 1), default 0.03
+    share : float in (0, 1), default 0.05
     radius : int, default 2; half of the square's side
 
     Source: Krull, Buchholz & Jug 2019, "Noise2Void - learning denoising from single noisy images".
@@ -349,7 +349,7 @@ class BlindSpot(Corruption):
     on_images = says_where = True
     ranges = {"share": number("(0, 1)"), "radius": whole("[1, inf)")}
 
-    def __init__(self, share=0.03, radius=2):
+    def __init__(self, share=0.05, radius=2):
         super().__init__()
         self.share = share
         self.radius = radius
