@@ -405,3 +405,39 @@ def test_a_picture_larger_than_memory_is_refused_before_it_is_decoded(saved, tmp
     monkeypatch.setattr("isthmus.apps.picture_files.free_memory", lambda: 10_000)
     assert call("restore", saved, tmp_path / "0.png", "-o", tmp_path / "out.png") == 1
     assert "Cut it into pieces" in capsys.readouterr().err
+
+
+def test_a_film_keeps_its_rate_and_sound_and_flickers_less(saved, tmp_path, capsys):
+    av = pytest.importorskip("av")
+    from test_marks import film_with_sound
+
+    still = np.repeat(X[:1], 10, 0)
+    frames = np.stack([noisy(picture[None], seed=i)[0] for i, picture in enumerate(still)])
+    film_with_sound(av, tmp_path / "in.mp4", np.repeat(frames[..., None], 3, -1))
+    assert call("restore", saved, tmp_path / "in.mp4", "-o", tmp_path / "out.mp4", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 10
+    back = {}
+    for name in ("in.mp4", "out.mp4"):
+        with av.open(str(tmp_path / name)) as film:
+            assert film.streams.audio and film.streams.video[0].average_rate == 25
+            back[name] = np.stack([frame.to_ndarray(format="gray") for frame in film.decode(video=0)])
+    flicker = {name: np.abs(np.diff(shown.astype(float), axis=0)).mean() for name, shown in back.items()}
+    assert len(back["out.mp4"]) == 10 and flicker["out.mp4"] < 0.5 * flicker["in.mp4"]
+    assert psnr(back["out.mp4"], still) > psnr(back["in.mp4"], still) + 2
+    assert call("restore", saved, tmp_path / "in.mp4", "-o", tmp_path / "out.png") == 1
+    assert "ends in .mp4" in capsys.readouterr().err
+
+
+def test_a_film_without_frames_is_refused(saved, tmp_path, capsys):
+    (tmp_path / "none.mp4").write_bytes(b"")
+    assert call("restore", saved, tmp_path / "none.mp4", "-o", tmp_path / "out.mp4") == 1
+    assert "no film that can be read" in capsys.readouterr().err and not (tmp_path / "out.mp4").exists()
+
+
+def test_the_page_shows_every_picture_before_and_after(saved, tmp_path):
+    dirty, clean = folder_of(tmp_path / "dirty", noisy()), folder_of(tmp_path / "clean", X)
+    given = ("restore", saved, dirty, "-o", tmp_path / "out", "--clean", clean)
+    assert call(*given, "--report", tmp_path / "r.html") == 0
+    page = (tmp_path / "r.html").read_text()
+    assert page.count('class="after"') == page.count('type="range"') == len(X) and "PSNR after" in page
+    assert call(*given, "--force", "--report", tmp_path / "r.txt") == 1
