@@ -67,7 +67,7 @@ def photographs(options, seed: int):
     known = {name: value for name, value in (beside | {"BM3D": bm3d}).items() if value is not None}
     data = {"BSD400": checksum(*train[:50]), "BSD68": checksum(*test)}
     goals = {15: 28.3, 60: 28.57}
-    for minutes, damage, name in ((15, "noise:25", "sigma 25"), (60, "noise:25", "sigma 25"), (60, "noise:5-50", "blind")):
+    for minutes, damage, name in ((15, "noise:25", "sigma 25"), (60, "noise:25", "sigma 25"), (30, "noise:5-50", "blind")):
         restorer, cost = trained(options, train, minutes, seed, damage=damage)
         value = mean_psnr(restorer.restore(noisy), test)
         least = max(goals[minutes], known.get("NLM", 0) + 0.5) if name != "blind" else None
@@ -163,7 +163,7 @@ def watermarks(options, seed: int):
         ("colour", *colour_photos(options)),
     ):
         damage = [Logos(folders[0], 1, 48, 144, 0.25, 0.75)]
-        restorer, cost = trained(options, train, 30, seed, damage=damage, patch=96)
+        restorer, cost = trained(options, train, 20, seed, damage=damage, patch=96)
         marked, covers = zip(*(watermarked(picture, folders[1], i) for i, picture in enumerate(test)), strict=True)
         masks = [cover > 0.02 for cover in covers]
         restored = restorer.restore(list(marked))
@@ -222,7 +222,7 @@ def blurred(options, seed: int):
     train, test = photos("bsd400-gray-180"), judged_photos(options)
     dull = [gaussian_filter(x / 255, 1.6, mode="mirror") for x in test]
     dull = [x + 2 / 255 * np.random.default_rng(i).normal(size=x.shape) for i, x in enumerate(dull)]
-    restorer, cost = trained(options, train, 30, seed, damage="blur:1.6+noise:2")
+    restorer, cost = trained(options, train, 20, seed, damage="blur:1.6+noise:2")
     value = mean_psnr(restorer.restore(dull), test)
     beside = {"blurred": mean_psnr(dull, test)}
     beside["Wiener, best tuned"] = max(
@@ -239,7 +239,7 @@ def blurred(options, seed: int):
 def colours(options, seed: int):
     """Chroma of faces of persons that were not seen."""
     train, test = faces(options)
-    restorer, cost = trained(options, train, 15, seed, damage="gray")
+    restorer, cost = trained(options, train, 10, seed, damage="gray")
     grey_train, grey = (np.rint(x @ LUMA).astype(np.uint8) for x in (train, test))
     chroma = lambda x: np.stack([x[..., 0] - x @ LUMA, x[..., 2] - x @ LUMA], -1) / np.array([1.402, 1.772])  # noqa: E731
     true, known = chroma(test.astype(float)), chroma(train.astype(float))

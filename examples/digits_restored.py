@@ -26,7 +26,7 @@ SHOWN = 10
 def main(arguments=None) -> None:
     options = parse(arguments)
     train, test = (pictures(f"{options.data}:{part}") for part in ("train", "test"))
-    train, test = train[:TRAINED_ON], test[:500]
+    train, test = train[: options.trained_on], test[:500]
     noisy_train, noisy = with_noise(train, 1), with_noise(test, 2)
     mask = np.zeros(test.shape, bool)
     quarter = test.shape[1] // 4
@@ -87,8 +87,9 @@ def parse(arguments) -> argparse.Namespace:
     parser.add_argument("--verbose", type=int, default=1, help="0 hides the progress bar")
     parser.add_argument("--quick", action="store_true", help="one epoch on small digits, to see that it runs")
     options = parser.parse_args(arguments)
+    options.trained_on = TRAINED_ON
     if options.quick:
-        options.data, options.epochs, options.verbose = "digits", 1, 0
+        options.data, options.epochs, options.verbose, options.trained_on = "digits", 1, 0, 200
     return options
 
 
