@@ -38,6 +38,7 @@ TABLES = (
     "text",
     "recommend",
     "forecast",
+    "restoration",
     "transform_rate",
     "folder",
     "resume",

@@ -30,6 +30,7 @@ from isthmus.parts import (
     TopK,
     TotalCorrelation,
     Transformer,
+    UNet,
     Vamp,
     VectorQuantized,
 )  # fmt: skip
@@ -94,6 +95,8 @@ VARIANTS = {
         n_components=None, architecture=Transformer(8, 1, patch=4, places="learnt"), corruption="mask_patches"
     ),
     "rounded map": composed(n_components=None, architecture=Lapped(8, 2, hidden=8), bottleneck=Rounded()),
+    "side paths": composed(architecture=UNet((4, 6), blocks=1), corruption=Noise(0.3), loss="squared"),
+    "gated side paths": composed(architecture=UNet((4,), 1, gated=True), corruption=Noise(0.3), loss="absolute"),
     "lapped blocks": composed(architecture=Lapped(8, 2, hidden=8)),
     "autoregressive": composed(bottleneck=VectorQuantized(8, dim=2), prior=Autoregressive(8, epochs=1)),
 }  # fmt: skip
@@ -103,7 +106,7 @@ def data_for(model: Autoencoder) -> np.ndarray:
     """Pictures for convolution and transformers, their rows as sequences for recurrent networks, vectors for the rest."""
     if isinstance(model.architecture, Recurrent | Composite):
         return VECTORS.reshape(-1, 8, 8)
-    return PICTURES if isinstance(model.architecture, Conv | Lapped | Transformer) else VECTORS
+    return PICTURES if isinstance(model.architecture, Conv | Lapped | Transformer | UNet) else VECTORS
 
 
 def condition_for(name: str):

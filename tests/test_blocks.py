@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isthmus import Autoencoder
-from isthmus.parts import Conv, Dense, Lapped, Modules, Recurrent, Transformer
+from isthmus.parts import Conv, Dense, Lapped, Modules, Recurrent, Transformer, UNet
 
 
 class Map(nn.Module):
@@ -31,6 +31,7 @@ ARCHITECTURES = {
     "pool, unpool": (Conv((6, 5), down="pool", up="unpool"), "images"),
     "wide kernel": (Conv((6,), kernel=5), "images"),
     "lapped blocks": (Lapped(8, 2, hidden=8), "images"),
+    "side paths": (UNet((6, 5), blocks=1), "images"),
     "transformer": (Transformer(16, heads=2, patch=3), "images"),
     "mean of patches": (Transformer(16, heads=2, patch=3, queries=0), "images"),
     "lstm": (Recurrent(16, cell="lstm"), "sequences"),
@@ -47,7 +48,7 @@ def fitted(request):
     name, dtype = request.param
     architecture, kind = ARCHITECTURES[name]
     data = np.random.default_rng(0).normal(size=(1100, *SHAPES[kind])).astype(dtype)
-    settings = {"kind": kind, "max_epochs": 1, "random_state": 0, "dtype": dtype}
+    settings = {"kind": kind, "max_epochs": 1, "random_state": 0, "dtype": dtype, "corruption": "noise"}
     model = Autoencoder(4, architecture=architecture, **settings).fit(data[:64])
     assert model.block_ < len(data)
     return model, data[: model.block_ + 1]

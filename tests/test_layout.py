@@ -55,6 +55,7 @@ OUTER = (
     "page_search",
     "page_map",
     "page_samples",
+    "page_restore",
     "page_table",
     "plots",
     "report",

@@ -149,6 +149,11 @@ class Network(nn.Module):
 
     def check_room(self, size: int, deliberate: bool) -> None:
         """Refuses a network that can copy: a code as large as the input, with nothing else that limits it on purpose."""
+        if getattr(self.architecture, "can_copy", False) and not deliberate:
+            raise ValueError(
+                f"{self.architecture!r} leads its source past the code, so it can copy samples and learns nothing from them as "
+                "they are. Say what it is to undo (corruption='noise'), or what must come out (target=), or use 'conv'."
+            )
         room = math.prod(self.code_shape) if None not in self.code_shape else self._room_of(size)
         if room >= size and not (deliberate or getattr(self.bottleneck, "limits", True)):
             smaller = "" if None in self.code_shape else f"Set n_components below {size}, or make"

@@ -4,6 +4,7 @@ An objective is `forward(step) -> {name: term}`; a term is one number a sample, 
 """
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -123,4 +124,36 @@ class RateDistortion(Objective):
         return {"distortion": self.slope * step.loss, "rate": step.cost} | self.others(step)
 
 
-OBJECTIVES = {"sum": Sum, "importance_weighted": ImportanceWeighted, "rate_distortion": RateDistortion}
+class Masked(Objective):
+    """The loss of what the corruption took away alone; what the encoder was shown counts nothing.
+
+        objective = E[ sum over the values i that were taken away of loss_i ] + cost + sum of penalties
+
+    Needs a corruption that says what it took: `BlindSpot`, `MaskPatches` or `Holes(told=True)`.
+
+    Source: Krull et al. 2019, "Noise2Void"; He et al. 2022, "Masked autoencoders are scalable vision learners".
+
+    >>> Masked()
+    Masked()
+    """
+
+    def check(self, network):
+        if not any(getattr(part, "told", getattr(part, "says_where", False)) for part in network.corruption):
+            raise ValueError(
+                "objective='masked' counts the loss of what a corruption took away, but none here says what that is. Use "
+                "corruption='blind_spot', 'mask_patches' or Holes(told=True)."
+            )
+
+    def forward(self, step: Step) -> dict:
+        target, source = step.batch.target, step.source
+        if source.weight is None or target.values.shape[:-1] != source.values.shape[:-1]:
+            raise ValueError("objective='masked' needs a target of the source's size.")
+        gone = (1 - source.weight).amax(-1, keepdim=True).expand_as(target.values)
+        gone = gone if target.weight is None else gone * target.weight
+        terms = {"loss": step.network.loss(step.output, replace(target, weight=gone))}
+        if step.cost is not None:
+            terms["cost"] = step.cost
+        return terms | self.others(step)
+
+
+OBJECTIVES = {"sum": Sum, "masked": Masked, "importance_weighted": ImportanceWeighted, "rate_distortion": RateDistortion}

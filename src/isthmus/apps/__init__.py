@@ -12,18 +12,21 @@ from .forecast import Forecaster
 from .generate import Generator
 from .lossless import LosslessCompressor
 from .map import Map
+from .marks import Mark, find_mark, without_mark
+from .objects import without_object
 from .recommend import Recommender
+from .restore import Restorer
 from .search import SearchIndex
 
-# By the name that `isthmus fit --task` and config.json know each by.
-APPLICATIONS: dict[str, type[Application]] = {
-    one.task: one
-    for one in (Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Recommender, Forecaster, Generator)
-}
+_ALL = (
+    Map, Clusterer, SearchIndex, OutlierDetector, Compressor, LosslessCompressor, Restorer, Forecaster, Recommender, Generator,
+)  # fmt: skip
+APPLICATIONS: dict[str, type[Application]] = {one.task: one for one in _ALL}  # as `isthmus fit --task` and config.json know each
 
 __all__ = [
     "APPLICATIONS", "Application", "Check", "Clusterer", "Compressor", "Forecaster", "Generator", "LosslessCompressor", "Map",
-    "OutlierDetector", "Recommender", "SearchIndex", "check", "load_application",
+    "Mark", "OutlierDetector", "Recommender", "Restorer", "SearchIndex", "check", "find_mark", "load_application",
+    "without_mark", "without_object",
 ]  # fmt: skip
 
 

@@ -19,12 +19,14 @@ from . import (
     map,
     models,
     recommend,
+    restore,
     search,
 )  # each file adds its commands to the app
 from .common import app, note
 
 __all__ = [
-    "app", "cluster", "compress", "detect", "fitting", "forecast", "generation", "main", "map", "models", "recommend", "search",
+    "app", "cluster", "compress", "detect", "fitting", "forecast", "generation", "main", "map", "models", "recommend", "restore",
+    "search",
 ]  # fmt: skip
 
 

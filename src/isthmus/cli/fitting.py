@@ -21,7 +21,9 @@ Choices = Annotated[
     Parameter(name="--set", negative="", help="NAME=VALUE: a parameter of the preset, such as k=8. May be given several times."),
 ]
 # The names in `apps.APPLICATIONS`, which would be slow to import for help.
-TASKS: tuple[str, ...] = ("map", "cluster", "search", "detect", "compress", "lossless", "recommend", "forecast", "generate")
+TASKS: tuple[str, ...] = (
+    "map", "cluster", "search", "detect", "compress", "lossless", "restore", "forecast", "recommend", "generate",
+)  # fmt: skip
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -56,6 +58,9 @@ def fit(
     learning_rate: float | None = None,
     patience: Annotated[int | None, Parameter(help="Stop after so many epochs without a better validation loss.")] = None,
     validation: Annotated[str | None, Parameter(help="Data to validate on, or a share of DATA such as 0.1.")] = None,
+    target: Annotated[
+        str | None, Parameter(help="What must come out for each sample, such as a folder of clean pictures under the same names.")
+    ] = None,
     conditional: Annotated[bool, Parameter(negative="", help="Tell the network each sample's label (named data sets).")] = False,
     device: str | None = None,
     memory_limit: Annotated[str | None, Parameter(help="Bytes that training data may take, such as 1GB.")] = None,
@@ -109,6 +114,20 @@ def fit(
         else:
             refuse_beside_task(validation=validation is not None, conditional=conditional)
             application = application_of(task)(model=model, random_state=seed, **own).fit(X, callbacks=watching)
+    wanted_out = {} if target is None else {"target": opened(target, wanted, reading, memory_limit)[0]}
+    with EndingEarly() as early:
+        if task is None:
+            condition = condition_of(data, conditional or model.asks_condition)
+            model.fit(
+                X, **wanted_out, condition=condition, validation=validation_of(validation, read, reading), callbacks=[early]
+            )
+            model.save(output, overwrite=force)
+        else:
+            refuse_beside_task(validation=validation is not None, conditional=conditional)
+            application = application_of(task)(model=model, random_state=seed, **own)
+            X, wanted_out = paired(application, data, target, X, wanted_out)
+            tell_time(application, X, wanted_out)
+            application.fit(X, **wanted_out, callbacks=[early])
             application.save(output, overwrite=force)
             model = application.model_
     tell_fitted(output, task, model, as_json)
@@ -141,6 +160,26 @@ def tell_fitted(output: Path, task: str | None, model, as_json: bool) -> None:
         as_json,
         lambda: f"{words}{model.n_iter_} epochs, a code of {size_of_code(model)}, {reached} {last[reached]:.4g}",
     )
+
+
+def paired(application, data: str, target: str | None, X, wanted_out: dict) -> tuple[Any, dict]:
+    """Samples and what must come out for them; as paths for an application that compares their names."""
+    from .. import datasets
+
+    if wanted_out and "target" not in inspect.signature(application.fit).parameters:
+        raise ValueError(f"--target says what must come out for each sample, which --task {application.task} does not ask for.")
+    if not getattr(application, "reads_folders", False) or datasets.is_name(data):
+        return X, wanted_out
+    as_path = lambda text, found: text if Path(text).is_dir() else found  # noqa: E731
+    return as_path(data, X), {name: as_path(str(target), found) for name, found in wanted_out.items()}
+
+
+def tell_time(application, X, wanted_out: dict) -> None:
+    """How long training will take, where an application can tell before it begins."""
+    if not hasattr(application, "expected_minutes"):
+        return
+    minutes = application.expected_minutes(X, **wanted_out)
+    note(f"training takes about {minutes:.0f} minutes on this machine" if minutes >= 1 else "training takes less than a minute")
 
 
 def application_of(task: str):

@@ -1,7 +1,7 @@
 """Films in files: frames by number, decoded by PyAV from the nearest key frame on, and written as .mp4."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
+_SOUNDS = ("aac", "mp3", "mp3float", "ac3", "alac")  # that .mp4 holds as they are
 _MADE_HERE = "written by isthmus"  # noted in every film that is written, so that those alone are replaced
 
 
@@ -167,14 +168,17 @@ def needed_av(path) -> Any:
 # ---------------------------------------------------------------------------------------------------- writing
 
 
-def write_film(file, frames: Iterable[np.ndarray], rate) -> None:
+def write_film(file, frames: Iterable[np.ndarray], rate, sound: Path | None = None) -> None:
     """Frames (height, width, channels) as H.264 in .mp4, one after the other; see `save_video`.
 
-    FFmpeg has its encoder under the GPL only; where it was built without, as MPEG-4 of the best quality.
+    FFmpeg has its encoder under the GPL only; where it was built without, as MPEG-4 of the best quality. `sound`: a film whose
+    sound is laid beside them, as it is where .mp4 can hold it, else as AAC.
     """
     av, stream = needed_av(getattr(file, "name", file)), None
-    with av.open(file, "w", format="mp4") as container:
+    with av.open(file, "w", format="mp4") as container, ExitStack() as inputs:
         container.metadata["comment"] = _MADE_HERE
+        heard = None if sound is None else inputs.enter_context(opened(sound))
+        packets = sound_for(container, heard)
         for frame in frames:
             pixels = bytes_of(frame)
             if stream is None:
@@ -189,6 +193,32 @@ def write_film(file, frames: Iterable[np.ndarray], rate) -> None:
             container.mux(stream.encode(picture))
         if stream is not None:
             container.mux(stream.encode(None))
+        for packet in packets:
+            container.mux(packet)
+
+
+def sound_for(container, heard) -> Iterable[Any]:
+    """The packets of a film's sound, for a film that is written; its stream is made at once, as .mp4 wants it."""
+    if heard is None or not heard.streams.audio:
+        return ()
+    source = heard.streams.audio[0]
+    if source.codec_context.name in _SOUNDS:
+        return copied(heard, source, container.add_stream_from_template(source))
+    return recoded(heard, source, container.add_stream("aac", rate=source.codec_context.sample_rate))
+
+
+def copied(heard, source, target) -> Iterator[Any]:
+    for packet in heard.demux(source):
+        if packet.dts is not None:
+            packet.stream = target
+            yield packet
+
+
+def recoded(heard, source, target) -> Iterator[Any]:
+    for frame in heard.decode(source):
+        frame.pts = None
+        yield from target.encode(frame)
+    yield from target.encode(None)
 
 
 def bytes_of(frame: np.ndarray) -> np.ndarray:

@@ -13,11 +13,13 @@ from .convolution import Conv
 from .corruptions import (
     CORRUPTIONS,
     JPEG,
+    BlindSpot,
     Blur,
     Downscale,
     Drop,
     Gray,
     Holes,
+    Logos,
     Mask,
     MaskPatches,
     Noise,
@@ -42,13 +44,14 @@ from .rounded import Rounded
 from .sparse import L1, BatchTopK, JumpReLU, KLSparse, TopK
 from .transformer import Transformer
 from .translator import Translator
+from .unet import UNet
 
 __all__ = [
-    "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "Blur",
-    "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Composite", "Contractive", "Conv", "Custom", "Data", "Dense",
-    "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse", "L1", "LOSSES",
-    "Lapped", "Local", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal", "PENALTIES",
-    "PRIORS", "Part", "Pinball", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded", "SSIM",
-    "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer",
-    "Translator", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
+    "ARCHITECTURES", "Absolute", "Adversary", "Autoregressive", "BOTTLENECKS", "Batch", "BatchTopK", "Bernoulli", "BlindSpot",
+    "Blur", "CORRUPTIONS", "Categorical", "Code", "CodeNorm", "Columns", "Composite", "Contractive", "Conv", "Custom", "Data",
+    "Dense", "Downscale", "Drop", "Ended", "FiniteScalar", "Gaussian", "Gray", "Holes", "JPEG", "JumpReLU", "KLSparse", "L1",
+    "LOSSES", "Lapped", "Local", "Logos", "MMD", "Mask", "MaskPatches", "Mixture", "Modules", "Multinomial", "Noise", "Normal",
+    "PENALTIES", "PRIORS", "Part", "Pinball", "Pixels", "Plain", "Prior", "Random", "Recurrent", "ResidualQuantized", "Rounded",
+    "SSIM", "SaltPepper", "Scratches", "Sparsity", "Squared", "Step", "Swap", "TSNE", "TopK", "TotalCorrelation", "Transformer",
+    "Translator", "UNet", "Vamp", "VectorQuantized", "Warp", "Watermark", "part_of",
 ]  # fmt: skip

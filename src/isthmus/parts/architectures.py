@@ -29,10 +29,11 @@ from .local import Local
 from .recurrent import Composite, Recurrent
 from .transformer import Transformer
 from .translator import Translator
+from .unet import UNet
 
 ARCHITECTURES: dict[str, type[Part]] = {
     "dense": Dense, "conv": Conv, "recurrent": Recurrent, "transformer": Transformer, "local": Local,
-    "lapped": Lapped, "translator": Translator, "composite": Composite,
+    "lapped": Lapped, "translator": Translator, "composite": Composite, "unet": UNet,
 }  # fmt: skip
 
 

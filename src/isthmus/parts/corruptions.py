@@ -8,6 +8,7 @@ damage; `look(rows)`, where there is one, sees the training samples once.
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .base import Data, Part
 from .layers import kornia_needed
 from .patches import cut, joined, patch_sides
 from .random import Random
-from .ranges import flag, number, whole, wholes, word
+from .ranges import Range, flag, number, whole, wholes, word
 
 
 class Corruption(Part):
@@ -241,6 +242,7 @@ class MaskPatches(TakingAway):
     tensor([0.2500, 0.2500])
     """
 
+    says_where = True
     ranges = {"share": number("[0, 1)"), "patch": wholes("[1, inf)", "patch=4 or patch=(2, 8, 8)").also("auto")}
 
     def __init__(self, share=0.75, patch="auto"):
@@ -324,6 +326,51 @@ class Swap(Corruption):
         return replace(data, values=swapped(data.values, others.values), weight=swapped(data.weight, others.weight))
 
 
+class BlindSpot(Corruption):
+    """Puts a neighbour's value in the place of some pixels, so that nobody can rebuild these from themselves (Krull et al. 2019).
+
+        source_i = x_j,   j drawn from the square around i, without i;   on a share of the pixels i
+
+    Where noise is independent from pixel to pixel, all that can be foretold of a pixel from its neighbours is the picture: with
+    objective="masked", whose loss counts at these pixels alone, a network learns to remove noise from noisy pictures only.
+
+    Parameters
+    ----------
+    share : float in (0, 1), default 0.05
+    radius : int, default 2; half of the square's side
+
+    Source: Krull, Buchholz & Jug 2019, "Noise2Void - learning denoising from single noisy images".
+
+    >>> struck = BlindSpot(0.5)(Data(torch.rand(2, 28, 28, 3)), Random(0, "blind", 1, torch.arange(2)))
+    >>> struck.weight.mean().round(decimals=1), bool((struck.weight.std(-1) == 0).all())
+    (tensor(0.5000), True)
+    """
+
+    on_images = says_where = True
+    ranges = {"share": number("(0, 1)"), "radius": whole("[1, inf)")}
+
+    def __init__(self, share=0.05, radius=2):
+        super().__init__()
+        self.share = share
+        self.radius = radius
+
+    def forward(self, data: Data, random: Random) -> Data:
+        values = data.values
+        count, height, width = values.shape[:3]
+        struck = random.uniform((height, width)) < self.share
+        side = 2 * self.radius + 1
+        offset = (random.uniform((height, width)) * (side**2 - 1)).long()
+        offset = offset + (offset >= side**2 // 2)  # all of the square but its middle
+        rows = torch.arange(height, device=values.device)[:, None] + offset // side - self.radius
+        columns = torch.arange(width, device=values.device) + offset % side - self.radius
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        struck = struck & inside  # at the border those whose neighbour lies outside stay
+        place = torch.where(inside, rows * width + columns, 0).view(count, -1, 1).expand(-1, -1, values.shape[-1])
+        neighbours = values.flatten(1, 2).gather(1, place).view_as(values)
+        weight = (~struck[..., None]).to(values).expand_as(values)
+        return replace(data, values=torch.where(struck[..., None], neighbours, values), weight=weight)
+
+
 class Holes(Corruption):
     """Cuts rectangles out of pictures and fills them with one value (Pathak et al. 2016, "Context encoders").
 
@@ -332,6 +379,8 @@ class Holes(Corruption):
     count : int, default 1; holes a picture
     size : float in (0, 1), default 0.4; the largest side of a hole, as a share of the picture's; the smallest is half of it
     fill : float, default 0.0; as the network sees it
+    told : bool, default False
+        Whether networks that can be told (`UNet`, `Transformer`) learn where the holes are; what is there has weight 0.
 
     >>> x = Holes(size=0.5)(Data(torch.ones(2, 28, 28, 1)), Random(0, "holes", 1, torch.arange(2))).values
     >>> x.shape, bool((x == 0).any())
@@ -339,18 +388,23 @@ class Holes(Corruption):
     """
 
     on_images = True
-    ranges = {"count": whole("[1, inf)"), "size": number("(0, 1)"), "fill": number("(-inf, inf)")}
+    ranges = {"count": whole("[1, inf)"), "size": number("(0, 1)"), "fill": number("(-inf, inf)"), "told": flag()}
 
-    def __init__(self, count=1, size=0.4, fill=0.0):
+    def __init__(self, count=1, size=0.4, fill=0.0, told=False):
         super().__init__()
         self.count = count
         self.size = size
         self.fill = fill
+        self.told = told
 
-    def damage(self, values, random):
-        inside = [spans(length, self.size, self.count, random) for length in values.shape[1:3]]  # (batch, count, length)
-        hole = (inside[0][..., :, None] & inside[1][..., None, :]).any(1)  # (batch, height, width)
-        return torch.where(hole[..., None], self.fill, values)
+    def forward(self, data: Data, random: Random) -> Data:
+        inside = [spans(length, self.size, self.count, random) for length in data.values.shape[1:3]]  # (batch, count, length)
+        hole = (inside[0][..., :, None] & inside[1][..., None, :]).any(1)[..., None]  # (batch, height, width, 1)
+        damaged = data.replace(torch.where(hole, self.fill, data.values))
+        if not self.told:
+            return damaged
+        there = (~hole).to(data.values).expand_as(data.values)
+        return replace(damaged, weight=there if data.weight is None else data.weight * there)
 
 
 class Scratches(Corruption):
@@ -598,6 +652,119 @@ class Watermark(Corruption):
         return self.marks[height, width]
 
 
+class Logos(Corruption):
+    """Lays half-transparent pictures over every sample, drawn from a folder, each at a place, size and strength of its own.
+
+        source = (1 - a m) x + a m colour,   m, colour: the logo's transparency and colours, a: strength
+
+    Parameters
+    ----------
+    folder : str, default ""
+        With pictures that have transparency (.png), read when training begins; a model that was saved does not need them.
+        "" draws none: words of random letters take their place.
+    count : int, default 1; logos a sample
+    smallest, largest : float, default 32.0, 96.0; side in pixels, drawn for each
+    least, most : float in [0, 1], default 0.3, 0.7; strength
+
+    On grey samples a logo is as bright as its luma. It may reach over the border. Half of them are mirrored.
+
+    >>> Logos()(Data(torch.zeros(2, 32, 32, 1)), Random(0, "logos", 1, torch.arange(2))).values.amax() > 0.1
+    tensor(True)
+    """
+
+    on_images = True
+    ranges = {
+        "folder": Range(lambda value: isinstance(value, str), ": the name of a folder is expected."),
+        "count": whole("[1, inf)"),
+        "smallest": number("(0, inf)"),
+        "largest": number("(0, inf)"),
+        "least": number("[0, 1]"),
+        "most": number("[0, 1]"),
+    }
+
+    def __init__(self, folder="", count=1, smallest=32.0, largest=96.0, least=0.3, most=0.7):
+        super().__init__()
+        self.folder = folder
+        self.count = count
+        self.smallest = smallest
+        self.largest = largest
+        self.least = least
+        self.most = most
+        self.pictures: Tensor | None = None  # (logos, 4, side, side), colours times transparency, and transparency
+
+    def build(self, schema):
+        super().build(schema)
+        if schema.shape[-1] not in (1, 3):
+            raise ValueError(f"{self!r} lays logos over grey or RGB pictures; these have {schema.shape[-1]} channels.")
+
+    def check(self):
+        super().check()
+        if self.smallest > self.largest:
+            raise ValueError(f"{self!r}: smallest={self.smallest!r} is above largest={self.largest!r}. Exchange them.")
+
+    def look(self, data: Data) -> None:
+        """Reads the folder, once."""
+        self.pictures = torch.stack(self._read() if self.folder else drawn_words()).to(data.values)
+
+    def damage(self, values, random):
+        if self.pictures is None:
+            self.look(Data(values))
+        assert self.pictures is not None
+        for _ in range(self.count):
+            logo = self._placed(random.uniform((6,), values.dtype), values)  # (batch, height, width, 4)
+            colour, cover = logo[..., :3], logo[..., 3:]
+            colour = colour if values.shape[-1] == 3 else colour @ colour.new_tensor([0.299, 0.587, 0.114])[:, None]
+            values = values * (1 - cover) + colour
+        return values
+
+    def _placed(self, draw: Tensor, values: Tensor) -> Tensor:
+        """One logo for each sample, (batch, height, width, 4), zero around it, times its strength."""
+        assert self.pictures is not None
+        batch, height, width = values.shape[:3]
+        chosen = self.pictures[(draw[:, 0] * len(self.pictures)).long()]
+        side = self.smallest + (self.largest - self.smallest) * draw[:, 1]
+        mirrored = torch.where(draw[:, 5] < 0.5, -1.0, 1.0).to(values)
+        middle = draw[:, 2:4] * values.new_tensor([height, width])
+        rows = (torch.arange(height, device=values.device) + 0.5 - middle[:, :1]) * 2 / side[:, None]  # -1 .. 1 on the logo
+        columns = (torch.arange(width, device=values.device) + 0.5 - middle[:, 1:]) * (2 * mirrored / side)[:, None]
+        grid = torch.stack([columns[:, None, :].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)], -1)
+        laid = F.grid_sample(chosen, grid.to(values), align_corners=False).movedim(1, -1)
+        return laid * (self.least + (self.most - self.least) * draw[:, 4]).view(batch, 1, 1, 1)
+
+    def _read(self) -> list[Tensor]:
+        files = sorted(path for path in Path(self.folder).expanduser().glob("*") if path.suffix.lower() in (".png", ".webp"))
+        if not files:
+            raise ValueError(f"{self!r}: the folder holds no pictures with transparency, .png or .webp. Give another.")
+        return [logo_of(Image.open(file)) for file in files]
+
+
+_SIDE_OF_LOGOS = 96  # pixels that logos are kept at
+
+
+def logo_of(picture: Image.Image) -> Tensor:
+    """(4, side, side): colours times transparency, and transparency; in the middle of a square."""
+    picture = picture.convert("RGBA")
+    picture.thumbnail((_SIDE_OF_LOGOS, _SIDE_OF_LOGOS), Image.Resampling.BOX)
+    square = Image.new("RGBA", (_SIDE_OF_LOGOS, _SIDE_OF_LOGOS))
+    square.paste(picture, ((_SIDE_OF_LOGOS - picture.width) // 2, (_SIDE_OF_LOGOS - picture.height) // 2))
+    values = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 255
+    return torch.cat([values[:3] * values[3:], values[3:]])
+
+
+def drawn_words() -> list[Tensor]:
+    """Words of a few letters in several greys and colours, where no logos are given."""
+    words, random = [], np.random.default_rng(0)
+    for _ in range(64):
+        text = "".join(chr(97 + letter) for letter in random.integers(26, size=random.integers(1, 8)))
+        font = ImageFont.load_default(64)
+        left, top, right, bottom = font.getbbox(text)
+        canvas = Image.new("RGBA", (math.ceil(right - left), math.ceil(bottom - top)))
+        level = random.integers(256, size=3) if random.random() < 0.5 else [int(random.integers(256))] * 3
+        ImageDraw.Draw(canvas).text((-left, -top), text, (*map(int, level), 255), font)
+        words.append(logo_of(canvas))
+    return words
+
+
 class Warp(Corruption):
     """Turns, shifts, stretches and slants pictures by chance; what is rebuilt is upright, so the code forgets the pose.
 
@@ -670,5 +837,5 @@ def spans(length: int, size: float, count: int, random: Random) -> Tensor:
 CORRUPTIONS: dict[str, Any] = {
     "noise": Noise, "salt_pepper": SaltPepper, "mask": Mask, "drop": Drop, "mask_patches": MaskPatches, "swap": Swap,
     "holes": Holes, "blur": Blur, "gray": Gray, "watermark": Watermark, "jpeg": JPEG, "downscale": Downscale,
-    "warp": Warp, "scratches": Scratches,
+    "warp": Warp, "scratches": Scratches, "blind_spot": BlindSpot, "logos": Logos,
 }  # fmt: skip

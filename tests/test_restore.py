@@ -1,0 +1,443 @@
+"""Restoring: what it learns from, any size and type without seams, what stays as it was, files and films."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from isthmus import Autoencoder, load
+from isthmus.apps import Restorer
+from isthmus.apps.damages import DAMAGES, named
+from isthmus.apps.measures import psnr, ssim
+from isthmus.apps.restore import found_marks
+from isthmus.apps.tiles import drawn_patches, spans
+from isthmus.parts import JPEG, Blur, Conv, Noise, UNet
+
+SMALL = {"architecture": UNet((8, 8), blocks=1), "max_epochs": 1, "batch_size": 8}
+
+
+def smooth(count=6, height=40, width=48, channels=1, seed=0) -> np.ndarray:
+    """Pictures that noise can be told from: wide waves."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width] / 10
+    waves = [np.sin(rows * a + columns * b + c) for a, b, c in random.uniform(0.2, 1.2, (count * channels, 3))]
+    pictures = (127 + 100 * np.array(waves)).astype(np.uint8).reshape(count, channels, height, width)
+    return pictures[:, 0] if channels == 1 else pictures.transpose(0, 2, 3, 1)
+
+
+X = smooth()
+RGB = smooth(channels=3)
+
+
+def small(**settings) -> Restorer:
+    return Restorer(**{"model": SMALL, "damage": "noise:25", "patch": 32, "random_state": 0} | settings)
+
+
+@pytest.fixture(scope="module")
+def few_patches():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("isthmus.apps.restore.EPOCH", 64)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(few_patches):
+    yield
+
+
+@pytest.fixture(scope="module")
+def denoiser():
+    return small(model=SMALL | {"max_epochs": 20, "architecture": UNet((16,), 2)}).fit(X)
+
+
+@pytest.fixture(scope="module")
+def filler():
+    return small(damage="pixels").fit(X)
+
+
+def noisy(pictures=X, std=25, seed=1):
+    return np.clip(pictures + std * np.random.default_rng(seed).normal(size=pictures.shape), 0, 255).astype(np.uint8)
+
+
+# --------------------------------------------------------------------------------------------------------- what it does
+
+
+def test_noise_is_taken_away(denoiser):
+    new = smooth(seed=5)
+    before, after = psnr(noisy(new), new), psnr(denoiser.restore(noisy(new)), new)
+    assert after > before + 3
+
+
+def test_the_same_seed_gives_the_same_restorer():
+    one, other = (small().fit(X).restore(noisy()) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_from_noisy_pictures_alone_noise_is_taken_away():
+    model = SMALL | {"max_epochs": 25, "architecture": UNet((16,), 2)}
+    restorer = small(blind_spot=True, model=model).fit(noisy(smooth(12, seed=3)))
+    assert not restorer.model_.architecture.reads_gaps
+    new = smooth(seed=5)
+    assert psnr(restorer.restore(noisy(new)), new) > psnr(noisy(new), new) + 2
+
+
+def test_pairs_are_cut_and_turned_alike():
+    darker = (X // 2).astype(np.uint8)
+    restorer = small(model=SMALL | {"max_epochs": 15}).fit(darker, target=X)
+    assert np.abs(restorer.restore(darker).astype(float) - X).mean() < 0.5 * np.abs(darker.astype(float) - X).mean()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_damage_by_name_can_be_learnt_from(damage):
+    data = RGB if damage == "gray" else X
+    restorer = small(damage=damage).fit(data)
+    size = (2 * data.shape[1], 2 * data.shape[2]) if damage == "downscale" else data.shape[1:3]
+    assert restorer.restore(data).shape[1:3] == size and restorer.restore(data).dtype == np.uint8
+
+
+def test_a_colouring_restorer_keeps_the_brightness_of_the_grey_picture():
+    restorer = small(damage="gray").fit(RGB)
+    coloured = restorer.restore(X)
+    assert coloured.shape == RGB.shape
+    inner = ((coloured > 5) & (coloured < 250)).all(-1)
+    assert np.abs(coloured @ np.array([0.299, 0.587, 0.114]) - X)[inner].max() <= 1.5
+
+
+def test_where_no_mark_is_found_nothing_changes():
+    out = torch.from_numpy(X[:1, ..., None] / 255).clone()
+    seen = out.clone()
+    out[0, 5:15, 5:15] += 0.1
+    out[0, 30:32, 30:32] += 0.1  # too small for a mark
+    out[0, 20:30, 20:30] += 0.01  # too little
+    where = found_marks(out, seen)[0, ..., 0].numpy()
+    assert where[5:15, 5:15].all() and where.sum() <= 14 * 14
+
+
+def test_words_stand_for_parts():
+    assert repr(named("blur:0.8-2.5+noise:51")) == repr([Blur(0.8, 2.5), Noise(0.2, 0.2)])
+    assert repr(named([JPEG(10, 20), "jpeg:30-40"])) == repr([JPEG(10, 20), JPEG(30, 40)])
+
+
+# ----------------------------------------------------------------------------------------------- any size, any type
+
+
+@pytest.mark.parametrize("size, tile", [((90, 81), 16), ((61, 150), 60), ((133, 40), 75)], ids=str)
+def test_tiles_give_what_the_whole_picture_gives(denoiser, size, tile):
+    picture = np.random.default_rng(0).random((1, *size)).astype(np.float32)
+    whole = denoiser.restore(picture)
+    tiled = small(model=denoiser.model_, tile=tile).fit(X).restore(picture)
+    assert len(list(spans(size[0], tile, denoiser.model_.network_.architecture.reach, 4))) > 1 or size[0] <= tile
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def test_tiles_that_overlap_too_little_show_that_the_law_can_fail(denoiser):
+    picture = np.random.default_rng(0).random((1, 80, 71)).astype(np.float32)
+    tiled = small(model=denoiser.model_, tile=32, overlap=0).fit(X).restore(picture)
+    assert np.abs(tiled - denoiser.restore(picture)).max() > 1e-3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (33, 31)], ids=str)
+def test_pictures_of_any_size_come_back_in_theirs(denoiser, size):
+    pictures = [np.zeros(size, np.uint8), X[0]]
+    assert [back.shape for back in denoiser.restore(pictures)] == [size, X[0].shape]
+
+
+def test_bits_and_transparency_stay(denoiser):
+    deep = noisy().astype(np.uint16) * 257
+    back = denoiser.restore(deep)
+    assert back.dtype == np.uint16 and np.abs(back / 257 - denoiser.restore(noisy())).max() <= 0.51
+    floats = denoiser.restore(noisy() / 255)
+    assert floats.dtype == np.float64 and np.abs(floats.clip(0, 1) * 255 - denoiser.restore(noisy())).max() <= 0.51
+    clear = np.random.default_rng(0).integers(0, 256, (2, 40, 48, 1), dtype=np.uint8)
+    with_alpha = np.concatenate([RGB[:2], clear], -1)
+    back = denoiser.restore(with_alpha)
+    np.testing.assert_array_equal(back[..., 3:], clear)
+    np.testing.assert_array_equal(back[..., 0], denoiser.restore(RGB[:2, ..., 0]))
+
+
+def test_a_tensor_comes_back_as_a_tensor(denoiser):
+    assert torch.equal(denoiser.restore(torch.from_numpy(X)), torch.from_numpy(denoiser.restore(X)))
+
+
+def test_small_pictures_are_taken_whole_and_not_turned():
+    restorer = small(patch=64)
+    patches = restorer._patches([list(X[..., None])], len(X), 0)[0]
+    np.testing.assert_array_equal(patches[..., 0], X)
+
+
+def test_patches_are_drawn_over_all_pixels():
+    picture = np.arange(12 * 9.0).reshape(12, 9, 1)
+    patches = drawn_patches([[picture]], 4, 2000, seed=0)[0]
+    upright = [patch for patch in patches if patch[0, 1, 0] == patch[0, 0, 0] + 1 and patch[1, 0, 0] == patch[0, 0, 0] + 9]
+    assert len({patch[0, 0, 0] for patch in upright}) == (12 - 3) * (9 - 3)
+    assert set(np.unique(patches)) == set(range(108))
+
+
+# --------------------------------------------------------------------------------------------------------- masks
+
+
+def test_a_mask_is_filled_and_the_rest_stays_bit_by_bit(filler):
+    mask = np.zeros(X.shape, bool)
+    mask[:, 10:20, 10:30] = True
+    broken = np.where(mask, 255, X).astype(np.uint8)
+    filled = filler.restore(broken, mask)
+    np.testing.assert_array_equal(filled[~mask], broken[~mask])
+    np.testing.assert_array_equal(filled, filler.restore(np.where(mask, 0, X).astype(np.uint8), mask))
+    assert (filled[mask] != broken[mask]).any()
+
+
+def test_a_colour_marks_what_is_missing(filler):
+    broken = X.clip(1, 254)
+    broken[:, 5:9, 5:9] = 255
+    np.testing.assert_array_equal(filler.restore(broken, marked=255), filler.restore(broken, broken == 255))
+
+
+def test_an_empty_mask_changes_nothing(filler):
+    np.testing.assert_array_equal(filler.restore(X, np.zeros(X.shape, bool)), X)
+
+
+# --------------------------------------------------------------------------------------------------- save and load
+
+
+@pytest.mark.parametrize("settings", [{}, {"damage": "pixels"}, {"damage": [Noise(0.1)]}], ids=str)
+def test_a_folder_gives_it_back(settings, tmp_path):
+    restorer = small(**settings).fit(X)
+    restorer.save(tmp_path / "r")
+    again = load(tmp_path / "r")
+    np.testing.assert_array_equal(again.restore(noisy()), restorer.restore(noisy()))
+    assert repr(named(again.damage)) == repr(named(restorer.damage)) and again.fills_ == restorer.fills_
+
+
+# ------------------------------------------------------------------------------------------------------ bad input
+
+
+BAD = {
+    "unknown damage": (lambda: small(damage="rust").fit(X), "'rust' is not known. Choose noise, blur"),
+    "no number": (lambda: small(damage="noise:much").fit(X), "a number or two are expected"),
+    "range the wrong way": (lambda: small(damage="blur:3-1").fit(X), "3 is above 1. Exchange"),
+    "out of range": (lambda: small(damage="jpeg:0-99").fit(X), r"JPEG\(least=0\)"),
+    "both": (lambda: small(blind_spot=True).fit(X, target=X), "Leave one of them out"),
+    "nothing": (lambda: small().fit([]), "X is empty"),
+    "one picture": (lambda: small().fit(X[0, 0]), r"Of one: X\[None\]"),
+    "whole numbers": (lambda: small().fit(X.astype(np.int64)), "uint8, uint16 or floats are expected"),
+    "mixed": (lambda: small().fit([X[0], RGB[0]]), "Picture 1 has 3 channels of uint8, but picture 0 has 1"),
+    "patch": (lambda: small(patch=2).fit(X), "patch=2"),
+    "fewer clean": (lambda: small().fit(X, target=X[:3]), "6 damaged pictures and 3 clean ones"),
+    "other sizes": (lambda: small().fit(X, target=X[:, :20]), "is 40 x 48, but its clean picture is 20 x 48"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_before_training(name):
+    call, said = BAD[name]
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_what_is_no_damage_is_refused():
+    with pytest.raises(TypeError, match="damage=3"):
+        small(damage=3).fit(X)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (lambda r: r.restore(X, np.zeros((6, 3, 3))), r"mask of picture 0 has shape \(3, 3\), but the picture is 40 x 48"),
+        (lambda r: r.restore(X, np.zeros((2, 40, 48))), "6 pictures, but 2 masks"),
+        (lambda r: r.restore(X, marked=300), "no pixel has this colour"),
+        (lambda r: r.restore(X, marked=(1, 2)), "one for each of 1 channels"),
+        (lambda r: r.restore(X, X > 0, marked=3), "Leave one of them out"),
+        (lambda r: r.restore(X * 1.0), "white is 1 here"),
+        (lambda r: r.restore(np.full((1, 8, 8), np.nan)), "NaN or infinity"),
+        (lambda r: r.restore(np.zeros((1, 8, 8, 5), np.uint8)), "5 channels"),
+        (lambda r: r.restore(X[0, 0]), r"Of one: X\[None\]"),
+    ],
+)
+def test_bad_input_at_use_is_refused(given, said, filler):
+    with pytest.raises(ValueError, match=said):
+        given(filler)
+
+
+def test_a_denoiser_refuses_masks(denoiser):
+    with pytest.raises(ValueError, match="not trained to fill holes"):
+        denoiser.restore(X, X > 100)
+
+
+def test_a_network_of_one_size_says_so():
+    model = Autoencoder(None, architecture=Conv((4,)), corruption="noise", max_epochs=1).fit(X)
+    restorer = Restorer(model).fit(X)
+    assert restorer.restore(X).shape == X.shape
+    with pytest.raises(ValueError, match="knows that size only"):
+        restorer.restore(X[:, :20])
+
+
+# ------------------------------------------------------------------------------------------------------- measures
+
+
+def test_measures_are_those_of_their_definitions():
+    one, other = X[0] / 255, noisy()[0] / 255
+    assert psnr(one, other) == pytest.approx(-10 * np.log10(np.mean((one - other) ** 2)))
+    assert psnr(X, X) == np.inf and ssim(X[0], X[0]) == pytest.approx(1)
+    assert ssim(one, other) < 0.9
+
+
+# ---------------------------------------------------------------------------------------------------------- files
+
+
+@pytest.fixture
+def saved(denoiser, tmp_path):
+    denoiser.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def call(*tokens) -> int:
+    from isthmus import cli
+
+    return cli.main([str(token) for token in tokens])
+
+
+def folder_of(path, pictures):
+    for i, picture in enumerate(pictures):
+        path.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path / f"{i}.png")
+    return path
+
+
+def test_the_command_line_from_folder_to_folder(tmp_path, capsys, monkeypatch):
+    clean, dirty = folder_of(tmp_path / "clean", X), folder_of(tmp_path / "dirty", noisy())
+    assert call("fit", clean, "--task", "restore", "--set", "damage=noise:25", "--set", "patch=16", "--set", "minutes=0.02",
+                "-o", tmp_path / "m") == 0  # fmt: skip
+    assert "training takes" in capsys.readouterr().err
+    given = ("restore", tmp_path / "m", dirty, "-o", tmp_path / "out", "--clean", clean)
+    assert call(*given, "--figures", tmp_path / "f.csv", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["count"] == len(X) and result["psnr before"] == pytest.approx(
+        np.mean([psnr(a, b) for a, b in zip(noisy(), X, strict=True)])
+    )
+    assert len((tmp_path / "f.csv").read_text().splitlines()) == len(X) + 1
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(p.name for p in dirty.iterdir())
+    assert call(*given) == 1 and "already exists" in capsys.readouterr().err
+    assert call(*given, "--force") == 0
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert call(*given, "--force") == 1 and "notes.txt" in capsys.readouterr().err
+
+
+def test_pairs_in_folders_need_the_same_names(tmp_path, capsys):
+    clean, dirty = folder_of(tmp_path / "clean", X), folder_of(tmp_path / "dirty", noisy())
+    train = ("fit", dirty, "--task", "restore", "--target", clean, "--epochs", 1, "--set", "patch=16")
+    assert call(*train, "-o", tmp_path / "m") == 0
+    (clean / "5.png").rename(clean / "six.png")
+    assert call(*train, "-o", tmp_path / "n") == 1
+    assert "5.png is in one of them only" in capsys.readouterr().err
+
+
+def test_originals_are_never_written_over(saved, tmp_path, capsys):
+    dirty = folder_of(tmp_path / "dirty", noisy())
+    for data, output in ((dirty, dirty), (dirty, dirty / "inside"), (dirty / "0.png", dirty / "0.png"), (dirty, tmp_path)):
+        assert call("restore", saved, data, "-o", output, "--force") == 1
+        assert "The originals stay as they are" in capsys.readouterr().err
+    np.testing.assert_array_equal(np.asarray(Image.open(dirty / "0.png")), noisy()[0])
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".jpg", ".webp"])
+def test_metadata_profile_and_transparency_of_a_file_stay(ending, saved, tmp_path):
+    picture = Image.fromarray(RGB[0])
+    with_alpha = ending in (".png", ".webp")
+    if with_alpha:
+        picture.putalpha(Image.fromarray(X[0]))
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "a maker", 6
+    picture.save(
+        tmp_path / f"in{ending}", exif=exif, icc_profile=b"a profile", **({"lossless": True} if ending == ".webp" else {})
+    )
+    assert call("restore", saved, tmp_path / f"in{ending}", "-o", tmp_path / f"out{ending}") == 0
+    with Image.open(tmp_path / f"out{ending}") as back:
+        back.load()
+    assert back.getexif()[0x010F] == "a maker" and back.getexif().get(0x0112, 1) == 1
+    assert back.info["icc_profile"] == b"a profile" and back.size == (40, 48)  # upright now
+    if with_alpha:
+        np.testing.assert_array_equal(np.asarray(back)[..., 3], np.rot90(X[0], -1))
+
+
+def test_sixteen_bits_of_a_file_stay(saved, tmp_path, capsys):
+    Image.fromarray(X[0].astype(np.uint16) * 256 + 7).save(tmp_path / "deep.png")
+    assert call("restore", saved, tmp_path / "deep.png", "-o", tmp_path / "out.png") == 0
+    back = np.asarray(Image.open(tmp_path / "out.png"))
+    assert back.dtype == np.uint16 and len(np.unique(back)) > 300
+    start = bytearray((tmp_path / "deep.png").read_bytes())
+    start[25] = 2
+    (tmp_path / "colours.png").write_bytes(start)
+    assert call("restore", saved, tmp_path / "colours.png", "-o", tmp_path / "o.png") == 1
+    assert "eight would be lost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (["none.png", "-o", "out.png"], "does not exist"),
+        (["0.png", "-o", "out.xyz"], "pictures go to files that end in"),
+        (["0.png", "-o", "out.png", "--figures", "f.csv"], "Give clean="),
+        (["0.png", "-o", "out.png", "--marked", "red"], "--marked red"),
+        (["0.png", "-o", "out.png", "--clean", "none.png"], "under the same name"),
+        (["text.png", "-o", "out.png"], "no picture that can be read"),
+    ],
+)
+def test_bad_files_are_refused_and_nothing_is_written(given, said, saved, tmp_path, capsys, monkeypatch):
+    folder_of(tmp_path, noisy()[:1])
+    (tmp_path / "text.png").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(p.name for p in tmp_path.iterdir())
+    assert call("restore", saved, *given) == 1
+    assert said in capsys.readouterr().err and sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_a_folder_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    folder = folder_of(tmp_path / "many", X)
+    monkeypatch.setattr("isthmus.apps.restore.free_memory", lambda: 10_000)
+    with pytest.raises(ValueError, match="all of them must be in memory"):
+        small().fit(folder)
+
+
+def test_a_picture_larger_than_memory_is_refused_before_it_is_decoded(saved, tmp_path, capsys, monkeypatch):
+    folder_of(tmp_path, noisy()[:1])
+    monkeypatch.setattr("isthmus.apps.picture_files.free_memory", lambda: 10_000)
+    assert call("restore", saved, tmp_path / "0.png", "-o", tmp_path / "out.png") == 1
+    assert "Cut it into pieces" in capsys.readouterr().err
+
+
+def test_a_film_keeps_its_rate_and_sound_and_flickers_less(saved, tmp_path, capsys):
+    av = pytest.importorskip("av")
+    from test_marks import film_with_sound
+
+    still = np.repeat(X[:1], 10, 0)
+    frames = np.stack([noisy(picture[None], seed=i)[0] for i, picture in enumerate(still)])
+    film_with_sound(av, tmp_path / "in.mp4", np.repeat(frames[..., None], 3, -1))
+    assert call("restore", saved, tmp_path / "in.mp4", "-o", tmp_path / "out.mp4", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 10
+    back = {}
+    for name in ("in.mp4", "out.mp4"):
+        with av.open(str(tmp_path / name)) as film:
+            assert film.streams.audio and film.streams.video[0].average_rate == 25
+            back[name] = np.stack([frame.to_ndarray(format="gray") for frame in film.decode(video=0)])
+    flicker = {name: np.abs(np.diff(shown.astype(float), axis=0)).mean() for name, shown in back.items()}
+    assert len(back["out.mp4"]) == 10 and flicker["out.mp4"] < 0.5 * flicker["in.mp4"]
+    assert psnr(back["out.mp4"], still) > psnr(back["in.mp4"], still) + 2
+    assert call("restore", saved, tmp_path / "in.mp4", "-o", tmp_path / "out.png") == 1
+    assert "ends in .mp4" in capsys.readouterr().err
+
+
+def test_a_film_without_frames_is_refused(saved, tmp_path, capsys):
+    (tmp_path / "none.mp4").write_bytes(b"")
+    assert call("restore", saved, tmp_path / "none.mp4", "-o", tmp_path / "out.mp4") == 1
+    assert "no film that can be read" in capsys.readouterr().err and not (tmp_path / "out.mp4").exists()
+
+
+def test_the_page_shows_every_picture_before_and_after(saved, tmp_path):
+    dirty, clean = folder_of(tmp_path / "dirty", noisy()), folder_of(tmp_path / "clean", X)
+    given = ("restore", saved, dirty, "-o", tmp_path / "out", "--clean", clean)
+    assert call(*given, "--report", tmp_path / "r.html") == 0
+    page = (tmp_path / "r.html").read_text()
+    assert page.count('class="after"') == page.count('type="range"') == len(X) and "PSNR after" in page
+    assert call(*given, "--force", "--report", tmp_path / "r.txt") == 1
