@@ -110,8 +110,8 @@ class Restorer(Application):
     def _default_model(self, X) -> Autoencoder:
         return Autoencoder(
             None,
-            architecture=UNet(gated=self._seeks_marks()),
-            loss="absolute" if self._seeks_marks() else "squared",
+            architecture=UNet(),
+            loss="squared",
             kind="images",
             batch_size=max(BATCH, min(128, PIXELS // self._side(X) ** 2)),
             learning_rate=RATE,
@@ -176,10 +176,6 @@ class Restorer(Application):
 
     def _parts(self, target) -> dict:
         return {"corruption": self._damages(target) or None} | ({"objective": "masked"} if self.blind_spot else {})
-
-    def _seeks_marks(self) -> bool:
-        """Whether most pixels are to stay as they are."""
-        return not self.blind_spot and any(isinstance(part, Logos | Watermark) for part in self._damages())
 
     def _configured(self, pictures, settings: dict) -> Autoencoder:
         """The model to fit, not yet fitted."""

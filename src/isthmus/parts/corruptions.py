@@ -326,7 +326,24 @@ class Swap(Corruption):
         return replace(data, values=swapped(data.values, others.values), weight=swapped(data.weight, others.weight))
 
 
-class BlindSpot(Corruption):
+class SayingWhere(Corruption):
+    """A damage of pictures that says by weights of 0 which pixels it struck: `strike(data, random) -> data`, (batch, h, w, c)."""
+
+    on_images = True
+
+    def forward(self, data: Data, random: Random) -> Data:
+        if data.values.ndim < 5:
+            return self.strike(data, random)
+        frames, channels = data.values.shape[1], data.values.shape[-1]  # of clips, frames are read as channels of one picture
+        flat = data.each(lambda tensor: tensor.movedim(1, 3).flatten(3) if tensor.ndim == 5 else tensor)
+        struck = self.strike(flat, random)
+        return struck.each(lambda x: x.unflatten(3, (frames, channels)).movedim(3, 1) if x.ndim == 4 else x)
+
+    def strike(self, data: Data, random: Random) -> Data:
+        raise NotImplementedError
+
+
+class BlindSpot(SayingWhere):
     """Puts a neighbour's value in the place of some pixels, so that nobody can rebuild these from themselves (Krull et al. 2019).
 
         source_i = x_j,   j drawn from the square around i, without i;   on a share of the pixels i
@@ -346,7 +363,7 @@ class BlindSpot(Corruption):
     (tensor(0.5000), True)
     """
 
-    on_images = says_where = True
+    says_where = True
     ranges = {"share": number("(0, 1)"), "radius": whole("[1, inf)")}
 
     def __init__(self, share=0.05, radius=2):
@@ -354,7 +371,7 @@ class BlindSpot(Corruption):
         self.share = share
         self.radius = radius
 
-    def forward(self, data: Data, random: Random) -> Data:
+    def strike(self, data, random):
         values = data.values
         count, height, width = values.shape[:3]
         struck = random.uniform((height, width)) < self.share
@@ -371,7 +388,7 @@ class BlindSpot(Corruption):
         return replace(data, values=torch.where(struck[..., None], neighbours, values), weight=weight)
 
 
-class Holes(Corruption):
+class Holes(SayingWhere):
     """Cuts rectangles out of pictures and fills them with one value (Pathak et al. 2016, "Context encoders").
 
     Parameters
@@ -387,7 +404,6 @@ class Holes(Corruption):
     (torch.Size([2, 28, 28, 1]), True)
     """
 
-    on_images = True
     ranges = {"count": whole("[1, inf)"), "size": number("(0, 1)"), "fill": number("(-inf, inf)"), "told": flag()}
 
     def __init__(self, count=1, size=0.4, fill=0.0, told=False):
@@ -397,7 +413,7 @@ class Holes(Corruption):
         self.fill = fill
         self.told = told
 
-    def forward(self, data: Data, random: Random) -> Data:
+    def strike(self, data, random):
         inside = [spans(length, self.size, self.count, random) for length in data.values.shape[1:3]]  # (batch, count, length)
         hole = (inside[0][..., :, None] & inside[1][..., None, :]).any(1)[..., None]  # (batch, height, width, 1)
         damaged = data.replace(torch.where(hole, self.fill, data.values))
@@ -712,15 +728,18 @@ class Logos(Corruption):
         assert self.pictures is not None
         for _ in range(self.count):
             logo = self._placed(random.uniform((6,), values.dtype), values)  # (batch, height, width, 4)
+            logo = logo if values.ndim == 4 else logo[:, None]  # the same on all frames of a clip
             colour, cover = logo[..., :3], logo[..., 3:]
             colour = colour if values.shape[-1] == 3 else colour @ colour.new_tensor([0.299, 0.587, 0.114])[:, None]
             values = values * (1 - cover) + colour
         return values
 
+    damage_clips = damage
+
     def _placed(self, draw: Tensor, values: Tensor) -> Tensor:
         """One logo for each sample, (batch, height, width, 4), zero around it, times its strength."""
         assert self.pictures is not None
-        batch, height, width = values.shape[:3]
+        batch, height, width = len(values), *values.shape[-3:-1]
         chosen = self.pictures[(draw[:, 0] * len(self.pictures)).long()]
         side = self.smallest + (self.largest - self.smallest) * draw[:, 1]
         mirrored = torch.where(draw[:, 5] < 0.5, -1.0, 1.0).to(values)

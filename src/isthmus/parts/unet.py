@@ -142,8 +142,8 @@ class UNet(Part):
             x = blocks(enlarge(x) + finer.pop())
         x = F.pixel_shuffle(self.tail(x), self.unshuffle).movedim(1, -1)[:, :height, :width]
         if self.gated:
-            gate = (_GATE * torch.sigmoid(x[..., -1:]) - (_GATE - 1) / 2).clamp(0, 1)
-            x = x[..., :-1] * gate
+            soft = _GATE * torch.sigmoid(x[..., -1:]) - (_GATE - 1) / 2
+            x = x[..., :-1] * (soft + (soft.clamp(0, 1) - soft).detach())  # a gate that is shut can still learn to open
         return source[..., : self.output_channels] + x if self.residual else x
 
     @torch.no_grad()
