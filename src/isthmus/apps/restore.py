@@ -69,10 +69,10 @@ class Restorer(Application):
     channels_ : of the pictures that it was trained on
     seconds_ : what training took
 
-    >>> pictures = np.random.default_rng(0).integers(0, 256, (8, 20, 24), dtype=np.uint8)
-    >>> restorer = Restorer(damage="noise:25", model={"max_epochs": 1}, patch=16, random_state=0).fit(pictures)
+    >>> pictures = np.random.default_rng(0).integers(0, 256, (8, 16, 15), dtype=np.uint8)
+    >>> restorer = Restorer(damage="noise:25", model={"max_epochs": 1}, random_state=0).fit(pictures)
     >>> restorer.restore(pictures).shape, restorer.restore([pictures[0][:9, :7]])[0].shape
-    ((8, 20, 24), (9, 7))
+    ((8, 16, 15), (9, 7))
     """
 
     task = "restore"
