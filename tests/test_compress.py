@@ -623,7 +623,7 @@ def test_the_command_line_goes_there_and_back(tmp_path, capsys):
     for place, scene in enumerate(SCENES[:6]):
         with Image.open(tmp_path / "out" / f"scene-{place}.png") as picture:
             assert picture.size == scene.shape[::-1]
-    assert call("report", tmp_path / "m", folder, "--train", folder, "-o", tmp_path / "page.html", "--json") == 0
+    assert call("report", tmp_path / "m", folder, "-o", tmp_path / "page.html", "--json") == 0
     assert json.loads(capsys.readouterr().out)["bytes"] < told["bytes"]  # no names of files are in it
     assert "Beside other programs" in (tmp_path / "page.html").read_text(encoding="utf-8")
     for verb in itertools.permutations(("compress", "decompress"), 1):

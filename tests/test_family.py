@@ -31,6 +31,7 @@ from isthmus.parts import (
     Autoregressive,
     BatchTopK,
     Bernoulli,
+    BlindSpot,
     Blur,
     Code,
     CodeNorm,
@@ -50,6 +51,7 @@ from isthmus.parts import (
     KLSparse,
     Lapped,
     Local,
+    Logos,
     Mask,
     MaskPatches,
     Mixture,
@@ -73,6 +75,7 @@ from isthmus.parts import (
     TotalCorrelation,
     Transformer,
     Translator,
+    UNet,
     Vamp,
     VectorQuantized,
     Warp,
@@ -1317,6 +1320,10 @@ OUT_OF_RANGE = {
             "activation": [*NO_ACTIVATION, None],
         },
         Composite: {"units": NO_COUNT, "layers": NO_COUNT, "cell": NO_NAME},
+        UNet: {
+            "channels": [*NO_WIDTHS, ()], "blocks": NO_COUNT, "unshuffle": NO_COUNT, "residual": NO_FLAG, "gated": NO_FLAG,
+            "reads_gaps": NO_FLAG, "activation": NO_ACTIVATION,
+        },
         Modules: {"encoder": [None, 1, torch.nn.Linear], "decoder": [None, 1, torch.nn.Linear]},
     },
     "bottleneck": {
@@ -1348,7 +1355,8 @@ OUT_OF_RANGE = {
         Drop: {"share": NO_SHARE},
         MaskPatches: {"share": NO_SHARE, "patch": NO_WIDTHS},
         Swap: {"share": NO_SHARE, "pool": NO_COUNT},
-        Holes: {"count": NO_COUNT, "size": [0, *NO_SHARE], "fill": NO_NUMBER},
+        Holes: {"count": NO_COUNT, "size": [0, *NO_SHARE], "fill": NO_NUMBER, "told": NO_FLAG},
+        BlindSpot: {"share": [0, *NO_SHARE], "radius": NO_COUNT},
         Blur: {"least": [3.0, *NOT_POSITIVE], "most": [0.1, *NOT_POSITIVE]},
         Gray: {},
         Downscale: {"factor": [1, *NOT_POSITIVE]},
@@ -1357,6 +1365,10 @@ OUT_OF_RANGE = {
         Watermark: {
             "text": ["", " ", 1, None], "size": [0, 1.5, *NEGATIVE], "least": [1.5, *NEGATIVE], "most": [1.5, *NEGATIVE],
             "colour": NO_NUMBER,
+        },
+        Logos: {
+            "folder": [1, None, []], "count": NO_COUNT, "smallest": [97.0, *NOT_POSITIVE], "largest": [31.0, *NOT_POSITIVE],
+            "least": [0.8, 1.5, *NEGATIVE], "most": [0.2, 1.5, *NEGATIVE],
         },
     },
     "loss": {
@@ -1392,6 +1404,9 @@ OUT_OF_RANGE = {
             "optimizer": NO_NAME, "schedule": NO_NAME, "warmup": NO_SHARE, "momentum": NO_SHARE,
             "betas": [0.9, (0.9,), (0.9, 1.0), (0.9, NAN), "ab", None], "weight_decay": NEGATIVE,
             "memory_limit": [0, -1, "much", "1XB", None, True],
+            "clip_norm": [0, -1, NAN, INF, "much", True], "ema_decay": [-0.1, 1.0, NAN, "much", True],
+            "accumulate": [0, -1, 1.5, "much", None, True], "max_time": [0, -1, NAN, "much", True], "deterministic": NO_FLAG,
+            "checkpoint_every": [-1, NAN, "much", None, True],
         },
     },
 }  # fmt: skip

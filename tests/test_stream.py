@@ -180,7 +180,8 @@ BOUND = """
         return Autoencoder(8, architecture=Dense(16), **settings)
 
     X = np.load({path!r}, mmap_mode="r")
-    model("20MB").fit(np.array(X[:5000]))  # what libraries take once
+    once = model("20MB").fit(np.array(X[:5000]), validation=0.1)  # what libraries take once
+    once.encode_to({codes!r}, np.array(X[:5000]))
     before, peak, over = anonymous(), 0, threading.Event()
 
     def watch():
@@ -192,7 +193,7 @@ BOUND = """
     watching = threading.Thread(target=watch)
     watching.start()
     fitted = model("20MB").fit(X, validation=0.1)
-    fitted.encode_to({codes!r}, X)
+    fitted.encode_to({codes!r}, X, overwrite=True)
     over.set()
     watching.join()
     print(peak - before)

@@ -104,30 +104,21 @@ def fit(
         model.kind = text or read
     else:
         model["kind"] = text or read
+    wanted_out = {} if target is None else {"target": opened(target, wanted, reading, memory_limit)[0]}
     early = EndingEarly()
     with early if checkpoint is None else nullcontext():
         watching: Any = [early] if checkpoint is None else [callbacks.Checkpoint(checkpoint)]
         if task is None:
             condition = condition_of(data, conditional or model.asks_condition)
-            model.fit(X, condition=condition, validation=validation_of(validation, read, reading), callbacks=watching)
-            model.save(output, overwrite=force)
-        else:
-            refuse_beside_task(validation=validation is not None, conditional=conditional)
-            application = application_of(task)(model=model, random_state=seed, **own).fit(X, callbacks=watching)
-    wanted_out = {} if target is None else {"target": opened(target, wanted, reading, memory_limit)[0]}
-    with EndingEarly() as early:
-        if task is None:
-            condition = condition_of(data, conditional or model.asks_condition)
-            model.fit(
-                X, **wanted_out, condition=condition, validation=validation_of(validation, read, reading), callbacks=[early]
-            )
+            held_out = validation_of(validation, read, reading)
+            model.fit(X, **wanted_out, condition=condition, validation=held_out, callbacks=watching)
             model.save(output, overwrite=force)
         else:
             refuse_beside_task(validation=validation is not None, conditional=conditional)
             application = application_of(task)(model=model, random_state=seed, **own)
             X, wanted_out = paired(application, data, target, X, wanted_out)
             tell_time(application, X, wanted_out)
-            application.fit(X, **wanted_out, callbacks=[early])
+            application.fit(X, **wanted_out, callbacks=watching)
             application.save(output, overwrite=force)
             model = application.model_
     tell_fitted(output, task, model, as_json)
