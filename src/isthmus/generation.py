@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .data.lazy import Lazy
 from .data.schema import Ready
-from .network import in_blocks, refuse_misplaced
+from .network import held_to_normal, in_blocks, refuse_misplaced
 from .parts import PRIORS, Normal, part_of
 from .parts.random import Random
 from .parts.ranges import check_ranges, number, whole
@@ -79,17 +79,12 @@ def prior_of(model):
         if network.prior.trained:
             model._need("encoder")  # it is made of posteriors
         return network.prior
-    if not getattr(network.bottleneck, "posterior", False) and not held_to_normal(network):
+    if not held_to_normal(network):
         raise ValueError(
             "This model has no prior to draw codes from. Call fit_prior('mixture', X), or fit it with prior=... "
             "(isthmus sample: --prior DATA)."
         )
     return built_prior("normal", model)
-
-
-def held_to_normal(network) -> bool:
-    """Whether a penalty makes the codes as a whole look like draws from N(0, I)."""
-    return any(getattr(penalty, "holds_to_normal", False) for penalty in network.penalties.values())
 
 
 def built_prior(prior, model):
@@ -108,7 +103,7 @@ def fit_prior(model, prior, X, condition=None) -> None:
     part, network = built_prior(prior, model), model.network_
     if part.trained:
         raise ValueError(f"{part!r} is trained along with the model: fit with prior={part!r}.")
-    if isinstance(part, Normal) and not getattr(network.bottleneck, "posterior", False) and not held_to_normal(network):
+    if isinstance(part, Normal) and not held_to_normal(network):
         raise ValueError(
             "Nothing holds this model's codes to N(0, I), so draws from there would decode to no sample of the data. Fit a prior "
             "to the codes themselves: fit_prior('mixture', X)."
@@ -128,7 +123,7 @@ def fit_own_prior(model, samples) -> None:
 
 def code_spread(model, samples) -> Tensor | None:
     """Standard deviation of the training codes, of up to 1024 of them, (*code_shape); None where theory says it or sizes vary."""
-    if None in model.code_shape_ or getattr(model.network_.bottleneck, "posterior", False) or held_to_normal(model.network_):
+    if None in model.code_shape_ or held_to_normal(model.network_):
         return None
     some = samples.subset(samples.source.spread(1024))
     told = [] if some.condition is None else [some.condition]

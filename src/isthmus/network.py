@@ -318,7 +318,7 @@ def check_combination(network: Network) -> None:
             "code does not have. Leave prior away, or use an architecture that decodes from the code alone (up='transpose')."
         )
     posterior = getattr(network.bottleneck, "posterior", False)
-    if isinstance(network.prior, Normal) and not (posterior or any(getattr(p, "holds_to_normal", False) for p in penalties)):
+    if isinstance(network.prior, Normal) and not held_to_normal(network):
         raise ValueError(
             f"prior={network.prior!r}, but nothing holds this model's codes to N(0, I), so draws from there would decode to no "
             "sample of the data. Use prior='mixture', which is fitted to the codes, or bottleneck='gaussian'."
@@ -331,6 +331,12 @@ def check_combination(network: Network) -> None:
             f"bottleneck={network.bottleneck!r} weighs the loss against the code's cost in nats, so the loss must be a "
             f"likelihood. Use loss='squared', 'absolute' or 'bernoulli' instead of {network.loss!r}."
         )
+
+
+def held_to_normal(network: Network) -> bool:
+    """Whether a posterior's price, or a penalty, makes the codes as a whole look like draws from N(0, I)."""
+    holding = (getattr(penalty, "holds_to_normal", False) for penalty in network.penalties.values())
+    return getattr(network.bottleneck, "posterior", False) or any(holding)
 
 
 def refuse_misplaced(role: str, given) -> None:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from . import plots
 from .data import open_data
-from .files import file_aside, refuse_existing
 from .ink import count, page, png, section, svg, table, text
+from .report import write_page
 
 SHOWN = 12  # samples
 HARSHER = (3.0, 6.0)  # dB below a compressor's own quality, for the samples and the curve; for other numbers, as factors
@@ -174,13 +174,7 @@ def write(files: Files, path, title: str | None = None, overwrite: bool = False)
     >>> write(Files(compressor, X, shape=(8, 8)), folder / "files.html").name
     'files.html'
     """
-    path = Path(path)
-    plots.load_matplotlib()
-    refuse_existing(path, overwrite)
-    content = page_of(files, title)
-    with file_aside(path) as file:
-        file.write(content.encode())
-    return path
+    return write_page(lambda: page_of(files, title), path, overwrite)
 
 
 def page_of(files: Files, title: str | None = None) -> str:

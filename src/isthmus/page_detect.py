@@ -19,6 +19,7 @@ from . import plots
 from .data import as_array, open_data
 from .files import file_aside, refuse_existing
 from .ink import count, page, png, section, svg, table, text
+from .report import write_page
 
 SHOWN = 12  # samples of either end
 TOLD = 3  # features of a sample that are named
@@ -150,12 +151,7 @@ def write(found: Findings, path: Path, title: str | None = None, overwrite: bool
     >>> write(Findings(detector, X, shape=(8, 8)), folder / "outliers.html").name
     'outliers.html'
     """
-    plots.load_matplotlib()
-    refuse_existing(path, overwrite)
-    page = page_of(found, title)
-    with file_aside(path) as file:
-        file.write(page.encode())
-    return path
+    return write_page(lambda: page_of(found, title), path, overwrite)
 
 
 # ------------------------------------------------------------------------------------------------------- page

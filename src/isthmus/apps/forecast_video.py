@@ -12,6 +12,7 @@ from ..data import Clips, Named, as_array
 from ..data.memory import in_bytes
 from ..parts import Translator
 from ..parts.ranges import listed
+from .series import Several
 
 STEPS, BATCH = 1000, 16  # of training
 MOST_HELD_OUT = 200  # clips that methods are compared on
@@ -20,7 +21,7 @@ PLACES = 16  # that the smallest map of a frame has along a side, or up to 1.4 t
 
 
 @dataclass
-class Films:
+class Films(Several):
     """Films, each an array (frames, height, width, channels), and what gives forecasts the form they came in."""
 
     values: list[np.ndarray]
@@ -30,22 +31,9 @@ class Films:
     alone: bool = False
     rate: Fraction | None = None
 
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def shortest(self) -> int:
-        return min(map(len, self.values))
-
-    def called(self, place: int) -> str:
-        return str(place) if self.names is None else repr(self.names[place])
-
     def only(self, places) -> "Films":
         names = None if self.names is None else [self.names[place] for place in places]
         return replace(self, values=[self.values[place] for place in places], names=names)
-
-    def until(self, last: int) -> "Films":
-        return replace(self, values=[one[:-last] for one in self.values])
 
 
 @dataclass

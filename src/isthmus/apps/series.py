@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import narwhals as nw
 import numpy as np
@@ -16,8 +16,29 @@ _PEAK, _RISE = 0.3, 0.2  # of the autocorrelation at a season, and how far it mu
 _MOST_SERIES, _MOST_STEPS = 100, 4000  # that a season is looked for in
 
 
+class Several:
+    """What series and films share: `values`, an array each, its first axis the steps, and their `names`, or None."""
+
+    values: list[np.ndarray]
+    names: list | None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def shortest(self) -> int:
+        return min(map(len, self.values))
+
+    def called(self, place: int) -> str:
+        return str(place) if self.names is None else repr(self.names[place])
+
+    def until(self, last: int):
+        """Without the last steps of each."""
+        return replace(cast(Any, self), values=[one[:-last] for one in self.values])
+
+
 @dataclass
-class Series:
+class Series(Several):
     """Series, each an array (steps, channels) of float64 without gaps, and what gives forecasts the form they came in.
 
     channels : names of the columns, or None where data came without an axis for them
@@ -30,20 +51,6 @@ class Series:
     one_length: bool = False
     alone: bool = False
     frame: "Framed | None" = None
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def shortest(self) -> int:
-        return min(map(len, self.values))
-
-    def called(self, place: int) -> str:
-        return str(place) if self.names is None else repr(self.names[place])
-
-    def until(self, last: int) -> "Series":
-        """Without the last steps of each."""
-        return replace(self, values=[one[:-last] for one in self.values])
 
     def given_back(self, found: list[np.ndarray]) -> Any:
         """Forecasts, (steps, channels, ...) each, as an array, or a list of them, as the series came."""

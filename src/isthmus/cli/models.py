@@ -156,9 +156,10 @@ def report(
     from .. import load, page_samples
     from .. import report as page
 
-    if hasattr(load(model), "compress_to"):
-        return report_files(model, data, output, train, force, reading, as_json)
-    fitted = loaded(model)
+    found = load(model)
+    if hasattr(found, "compress_to"):
+        return report_files(found, data, output, train, force, reading, as_json)
+    fitted = getattr(found, "model_", found)
     free_file(output, (".html",), force)
     if page_samples.is_of_samples(fitted):
         return report_of_samples(fitted, data, train, output, reading, force, as_json)
@@ -173,13 +174,11 @@ def report(
     note(f"Wrote {output}.")
 
 
-def report_files(model: Path, data: str, output: Path, train: str | None, force: bool, reading, as_json: bool) -> None:
+def report_files(compressor, data: str, output: Path, train: str | None, force: bool, reading, as_json: bool) -> None:
     """The page about what a compressor makes of DATA."""
-    from .. import load
     from ..page_compress import Files, write
 
     free_file(output, (".html",), force)
-    compressor = load(model)
     X, train_X = (None if each is None else opened_for(compressor.model_, each, reading)[0] for each in (data, train))
     files = Files(compressor, X, train=train_X)
     write(files, output, overwrite=force)
