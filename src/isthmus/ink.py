@@ -34,6 +34,13 @@ def page(title: str, sections: Iterable[str], estimator) -> str:
 """
 
 
+def header(title: str, words: str, facts: dict, warning: str = "") -> str:
+    """The top of a page: `title`, `words` and `warning` are HTML, and facts are cards, by what each says."""
+    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
+    lead = f'<p class="lead">{words}</p>\n{warning}'
+    return f'<header>\n<h1>{title}</h1>\n{lead}<dl class="facts">{cards}</dl>\n</header>\n'
+
+
 def section(heading: str, lead: str, *content: str) -> str:
     return f'<section>\n<h2>{heading}</h2>\n<p class="lead">{lead}</p>\n{"".join(content)}\n</section>\n'
 

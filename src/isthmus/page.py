@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from . import page_table, plots
 from .information import collapse, layers
-from .ink import breakable, columns_of, count, page, png, section, svg, table, text
+from .ink import breakable, columns_of, count, header, page, png, section, svg, table, text
 from .page_codes import classes_section, filters_section, health_section, new_samples_section, ways_section
 from .study import (
     COLUMNS,
@@ -63,11 +63,10 @@ def headline(study: Study, title: str) -> str:
         "epochs": f"{model.n_iter_:,}",
         "of training": f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min",
     }
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     through = f"{count(features, 'number')} through {study.codes.shape[1]:,}"
     words = f"An autoencoder squeezes every sample of {through} and rebuilds it. {besides(study)}"
     warning = "".join(f'<p class="warning">{text(sentence)}</p>\n' for sentence in collapse(model))
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n{warning}<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts, warning)
 
 
 def besides(study: Study) -> str:

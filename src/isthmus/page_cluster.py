@@ -16,7 +16,7 @@ from . import plots
 from .apps.cluster import Clusterer, agreement
 from .data import as_array
 from .files import file_aside
-from .ink import count, page, png, section, svg, table, text
+from .ink import count, header, page, png, section, svg, table, text
 
 TYPICAL, ODD = 9, 6  # samples of a group that are shown: the most typical ones, and those at its edge
 SEEN = 5000  # samples on the map, at most
@@ -205,9 +205,8 @@ def headline(study: GroupStudy, title: str) -> str:
         "in the smallest": f"{min(filled):,}",
         "numbers in the code": f"{study.codes.shape[1]:,}",
     }
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = f"{ways[application.method]} Nobody said what the groups are."
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def groups_section(study: GroupStudy) -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from . import plots
 from .data import open_data
-from .ink import count, page, png, section, svg, table, text
+from .ink import count, header, page, png, section, svg, table, text
 from .report import write_page
 
 SHOWN = 12  # samples
@@ -194,14 +194,13 @@ def headline(files: Files, title: str) -> str:
     }
     if files.own.quality is not None:
         facts["dB" if files.in_decibels else "root mean squared error"] = f"{files.own.quality:.4g}"
-    cards = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = (
         "Every sample comes back as it was, bit for bit."
         if files.lossless
         else "The code of every sample was rounded and entropy-coded; what comes back is close to the sample, not the same."
     )
     words += " The bytes are those of the whole file, header and checksums included; the model, which both sides have, is not."
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def beside_section(files: Files) -> str:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from . import plots
 from .data import as_array, open_data
 from .files import file_aside, refuse_existing
-from .ink import count, page, png, section, svg, table, text
+from .ink import count, header, page, png, section, svg, table, text
 from .report import write_page
 
 SHOWN = 12  # samples of either end
@@ -175,12 +175,11 @@ def headline(found: Findings, title: str) -> str:
         facts["AUROC"] = (
             "–" if found.labels.all() or not found.labels.any() else f"{roc_auc_score(found.labels, -found.scores):.1%}"
         )
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = (
         "A sample is an outlier where its score lies below the threshold: the model rebuilds it badly, or its code lies where "
     )
     words += f"few others do. {promise(detector)}"
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def promise(detector) -> str:

@@ -13,7 +13,7 @@ from .data.frames import write_frame
 from .data.sequences import write_npz
 from .data.text import written_text
 from .files import file_aside, refuse_existing
-from .ink import count, page, png, section, svg, table, text
+from .ink import count, header, page, png, section, svg, table, text
 
 SHOWN = 12  # samples that a page shows
 BEFORE = 4  # horizons of the past that are drawn
@@ -119,13 +119,12 @@ def headline(found: Findings, title: str) -> str:
         facts |= {"season": f"{way.season:,}" if way.season > 1 else "none", "windows": ", ".join(map(str, way.window))}
     else:
         facts |= {"window": f"{way.window:,}"}
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = f"The model was trained to say what the next {count(way.horizon, way.step)} are, from those before."
     if way.kind == "answers":
         facts, words = {"sentences": f"{len(found):,}"}, "The model was trained to answer sentences."
     if found.horizon > way.horizon:
         words += " Further ones follow from forecasts as the past: their intervals are too narrow." * (way.kind == "series")
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def next_section(found: Findings) -> str:

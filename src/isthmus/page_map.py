@@ -20,7 +20,7 @@ from .apps.map import MOST, Map, measures_of, neighbour_accuracy, spread
 from .data import as_array
 from .files import file_aside, refuse_existing
 from .information import features
-from .ink import count, page, section, svg, table, text
+from .ink import count, header, page, section, svg, table, text
 
 GRID = 16  # places along an axis where the map is decoded
 COLUMNS = {"trustworthiness": "trustworthiness", "continuity": "continuity", "accuracy": "5-NN accuracy", "ms": "ms a point"}
@@ -173,10 +173,9 @@ def headline(study: MapStudy, title: str) -> str:
         "numbers on the map": f"{model.n_components_}",
         "epochs": f"{model.n_iter_:,}",
     }
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = "An encoder gives every sample its place, and a new one lands without moving the others; a decoder says what lies at "
     words += "any place. No label took part."
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def map_section(study: MapStudy) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .files import file_aside, refuse_existing
-from .ink import count, page, section, table, text
+from .ink import count, header, page, section, table, text
 
 LARGEST = 560  # pixels of a picture's larger side on the page
 LISTED = 200  # rows of the table of figures
@@ -54,9 +54,8 @@ def headline(restorer, title: str, rows: list[dict] | None) -> str:
     if rows:
         before, after = (np.mean([row[name] for row in rows]) for name in ("psnr before", "psnr"))
         facts |= {"dB before": f"{before:.2f}" if np.isfinite(before) else "–", "dB after": f"{after:.2f}"}
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     words = f"A network that learnt to undo this: {text(learnt(restorer))}."
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def learnt(restorer) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .data import KINDS, open_data
-from .ink import count, page, png, section, svg, table, text
+from .ink import count, header, page, png, section, svg, table, text
 from .sentences import COLUMNS, edit_distance, text_figures
 
 _SENTENCES, _PAIRS = 24, 12  # that are shown
@@ -63,10 +63,9 @@ def headline(model, title: str, rows: list[dict]) -> str:
     seconds = sum(record.get("seconds", 0) for record in model.history_)
     known = {"sentences": rows[0].get("sentences"), "samples": rows[0].get("samples"), "epochs": model.n_iter_}
     facts = {name: f"{value:,}" for name, value in known.items() if value is not None} | {"of training": f"{seconds:.1f} s"}
-    cards = "".join(f"<div><dd>{text(value)}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     shape = " × ".join("its size" if size is None else f"{size:,}" for size in model.code_shape_)
     words = f"An autoencoder squeezes every sample into a code ({shape}) and rebuilds it, each at its own size."
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def sentences_section(model, X, condition) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import plots
 from .files import file_aside
-from .ink import count, page, png, section, table, text
+from .ink import count, header, page, png, section, table, text
 
 MOST = 20  # queries that are drawn
 
@@ -131,10 +131,9 @@ def headline(answer: Answer, title: str) -> str:
         "queries": f"{len(answer.names):,}",
         "found for each": f"{answer.ids.shape[1]:,}",
     }
-    cards = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in facts.items())
     exact = "The search is exact." if index.method == "exact" else f"faiss proposed candidates ({index.method})."
     words = f"An autoencoder turned every sample into a code; near is what has a near code. {exact}"
-    return f'<header>\n<h1>{title}</h1>\n<p class="lead">{words}</p>\n<dl class="facts">{cards}</dl>\n</header>\n'
+    return header(title, words, facts)
 
 
 def found_section(answer: Answer) -> str:
