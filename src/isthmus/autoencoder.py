@@ -287,6 +287,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._keep_good_part(failure, samples)
             raise
         self.history_, self.n_iter_ = before + history, run.before + len(history)
+        del ready, run  # and with them windows of the data
         self._conclude(samples)
         warn_of_collapse(self.network_, self.history_[-1])
 

@@ -21,6 +21,7 @@ _HELD_OUT = 100  # fewer say too little of how large an ordinary loss can be
 _FEATURES = 4096  # of a sample with more numbers, channels are looked at, and not every place of its own
 _PLACES = 256  # of a sample whose channels are looked at, spread over it
 _BINS = 10
+_AT_ONCE = 2**17  # values: what is counted of them takes many times their room
 _USUAL = 0.99  # the share of training samples that neither a loss nor a distance of 1 sets apart
 _MARGIN = 15.0  # over the root of the number of training samples: see `Reference.margin`
 _LEAST = 1e-3  # of the largest spread of a number of the code: one that hardly moves counts no more than this lets it
@@ -202,7 +203,7 @@ def seen(rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
     """Values in float32 and whether they are there, (features, samples or places), a few samples at a time."""
     schema, chosen = rows.schema, features(rows.schema)
     width = 1 if schema.tokens else schema.shape[-1] if by_channel(schema) else math.prod(schema.shape)
-    several = 64 if by_channel(schema) else 1024
+    several = 64 if by_channel(schema) else max(1, _AT_ONCE // math.prod(schema.shape))
     for start in range(0, len(rows), several):
         data = rows.block(start, min(start + several, len(rows)))
         there = torch.ones_like(data.values, dtype=torch.bool) if data.weight is None else (data.weight > 0)
@@ -218,6 +219,11 @@ def seen(rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
 def tenths(rows: Rows) -> Tensor:
     """(features, 9): halfway between the neighbours on both sides, so that only a value that is frequent lies on one."""
     values, there = (torch.cat(parts, 1) for parts in zip(*seen(rows), strict=True))
+    some = max(1, _AT_ONCE // values.shape[1])
+    return torch.cat([tenths_of(*pair) for pair in zip(values.split(some), there.split(some), strict=True)])
+
+
+def tenths_of(values: Tensor, there: Tensor) -> Tensor:
     ordered, count = torch.where(there, values, torch.inf).sort(1).values, there.sum(1, keepdim=True).clamp_min(1)
     above = (count * torch.arange(1, _BINS) // _BINS).clamp_max(values.shape[1] - 1)
     edges = (ordered.gather(1, (above - 1).clamp_min(0)) + ordered.gather(1, above)) / 2
