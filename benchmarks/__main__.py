@@ -3,6 +3,7 @@
     python -m benchmarks linear_pca                 in full; a JSON line a row goes to benchmarks/logs/linear_pca.jsonl
     python -m benchmarks linear_pca --quick         on little data, to see that it runs; logged only with --logs
     python -m benchmarks linear_pca --validate      judged by training rows that were held out, to choose settings by
+    python -m benchmarks restoration --part blurred         these rows alone, of a table in parts (functions of its module)
     python -m benchmarks results
 
 ISTHMUS_DATA names the folder with the data sets. ISTHMUS_PEER_JAX and ISTHMUS_PEER_TF name Python interpreters that have
@@ -62,6 +63,7 @@ def parse(arguments) -> argparse.Namespace:
     )
     parser.add_argument("name", choices=[*TABLES, "results"])
     parser.add_argument("--seeds", type=seeds, help="how many seeds (3), or which (1-2); each table has its own default")
+    parser.add_argument("--part", nargs="+", metavar="NAME", help="only these parts of a table that has parts")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of tutorial_time")
     parser.add_argument("--peer-repeats", type=int, default=1, help="rounds of tutorial_time that include Keras")
     parser.add_argument("--quick", action="store_true", help="little data, few epochs, one seed; logged only with --logs")

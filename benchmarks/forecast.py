@@ -30,7 +30,7 @@ from isthmus.apps.forecast_video import frame_errors
 from isthmus.parts import SSIM, Data, Recurrent
 
 from .data import checksum, file
-from .record import Row, Watch
+from .record import Row, Watch, chosen
 
 HOURS, SEASON, WINDOWS = 48, 24, (168, 336, 240, 168)
 LONGEST = 100  # characters
@@ -41,10 +41,8 @@ PUBLISHED_SSIM = {"SimVP gSTA": 0.9402, "ConvLSTM": 0.9288}
 
 
 def rows(options):
-    yield from of_hours(options)
-    yield from of_digits(options)
-    yield from of_sentences(options)
-    yield from of_tones(options)
+    for part in chosen(options, of_hours, of_digits, of_sentences, of_tones):
+        yield from part(options)
 
 
 # -------------------------------------------------------------------------------------------------- M4 Hourly

@@ -45,6 +45,16 @@ def append(path: Path, common: dict, row: Row) -> None:
         file.write(json.dumps({**common, **asdict(row)}) + "\n")
 
 
+def chosen(options, *parts):
+    """The parts of a table, functions, that --part names; all of them where it is not given."""
+    if not options.part:
+        return parts
+    unknown = set(options.part) - {part.__name__ for part in parts}
+    if unknown:
+        raise SystemExit(f"There is no part {', '.join(sorted(unknown))}. The parts: {' '.join(part.__name__ for part in parts)}")
+    return [part for part in parts if part.__name__ in options.part]
+
+
 # ------------------------------------------------------------------------------------------------------- cost
 
 
