@@ -1,16 +1,18 @@
 """Restoring: what it learns from, any size and type without seams, what stays as it was, files and films."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 
 from isthmus import Autoencoder, load
-from isthmus.apps import Restorer
+from isthmus.apps import Restorer, picture_files
 from isthmus.apps.damages import DAMAGES, named
 from isthmus.apps.measures import psnr, ssim
+from isthmus.apps.picture_files import with_chunks
 from isthmus.apps.restore import found_marks
 from isthmus.apps.tiles import drawn_patches, spans
 from isthmus.parts import JPEG, Blur, Conv, Noise, UNet
@@ -27,6 +29,7 @@ def smooth(count=6, height=40, width=48, channels=1, seed=0) -> np.ndarray:
     return pictures[:, 0] if channels == 1 else pictures.transpose(0, 2, 3, 1)
 
 
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 X = smooth()
 RGB = smooth(channels=3)
 
@@ -341,22 +344,28 @@ def test_originals_are_never_written_over(saved, tmp_path, capsys):
     np.testing.assert_array_equal(np.asarray(Image.open(dirty / "0.png")), noisy()[0])
 
 
+def exif(orientation: int) -> bytes:
+    said = Image.Exif()
+    said[0x010F], said[0x0112] = "a maker", orientation
+    said.get_ifd(0x8769)[0x829A] = 0.5  # seconds of exposure
+    return said.tobytes()
+
+
 @pytest.mark.parametrize("ending", [".png", ".tif", ".jpg", ".webp"])
 def test_metadata_profile_and_transparency_of_a_file_stay(ending, saved, tmp_path):
     picture = Image.fromarray(RGB[0])
     with_alpha = ending in (".png", ".webp")
     if with_alpha:
         picture.putalpha(Image.fromarray(X[0]))
-    exif = Image.Exif()
-    exif[0x010F], exif[0x0112] = "a maker", 6
     picture.save(
-        tmp_path / f"in{ending}", exif=exif, icc_profile=b"a profile", **({"lossless": True} if ending == ".webp" else {})
+        tmp_path / f"in{ending}", exif=exif(6), icc_profile=PROFILE, **({"lossless": True} if ending == ".webp" else {})
     )
     assert call("restore", saved, tmp_path / f"in{ending}", "-o", tmp_path / f"out{ending}") == 0
     with Image.open(tmp_path / f"out{ending}") as back:
         back.load()
     assert back.getexif()[0x010F] == "a maker" and back.getexif().get(0x0112, 1) == 1
-    assert back.info["icc_profile"] == b"a profile" and back.size == (40, 48)  # upright now
+    assert back.getexif().get_ifd(0x8769)[0x829A] == 0.5
+    assert back.info["icc_profile"] == PROFILE and back.size == (40, 48)  # upright now
     if with_alpha:
         np.testing.assert_array_equal(np.asarray(back)[..., 3], np.rot90(X[0], -1))
 
@@ -366,11 +375,37 @@ def test_sixteen_bits_of_a_file_stay(saved, tmp_path, capsys):
     assert call("restore", saved, tmp_path / "deep.png", "-o", tmp_path / "out.png") == 0
     back = np.asarray(Image.open(tmp_path / "out.png"))
     assert back.dtype == np.uint16 and len(np.unique(back)) > 300
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_colours_of_sixteen_bits_come_back_with_what_else_the_file_said(orientation, tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    deep = np.random.default_rng(0).integers(0, 65536, (5, 7, 4), dtype=np.uint16)
+    said = {"icc_profile": PROFILE, "dpi": (72, 72), "exif": exif(orientation)}
+    (tmp_path / "deep.png").write_bytes(with_chunks(imagecodecs.png_encode(deep), said))
+    picture = picture_files.read(tmp_path / "deep.png")
+    shallow = Image.open(tmp_path / "deep.png")
+    np.testing.assert_array_equal(picture.pixels >> 8, np.asarray(ImageOps.exif_transpose(shallow)))
+    picture_files.write(tmp_path / "back.png", picture)
+    again = picture_files.read(tmp_path / "back.png")
+    assert (again.pixels == picture.pixels).all() and again.pixels.dtype == np.uint16
+    with Image.open(tmp_path / "back.png") as back:
+        assert back.info["icc_profile"] == PROFILE and back.getexif()[0x010F] == "a maker"
+        assert back.info["dpi"] == pytest.approx((72, 72), abs=0.01) and back.getexif().get(0x0112, 1) == 1
+
+
+def test_colours_of_sixteen_bits_need_a_library_and_a_png(saved, tmp_path, capsys, monkeypatch):
+    deep = np.zeros((8, 8, 3), np.uint16)
+    with pytest.raises(ValueError, match=r"16 bits go to a \.png"):
+        picture_files.write(tmp_path / "deep.tif", picture_files.Picture(deep))
+    Image.fromarray(deep.astype(np.uint8)).save(tmp_path / "deep.png")
     start = bytearray((tmp_path / "deep.png").read_bytes())
-    start[25] = 2
-    (tmp_path / "colours.png").write_bytes(start)
-    assert call("restore", saved, tmp_path / "colours.png", "-o", tmp_path / "o.png") == 1
-    assert "eight would be lost" in capsys.readouterr().err
+    start[24] = 16
+    (tmp_path / "deep.png").write_bytes(start)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    assert picture_files.has_deep_colours(tmp_path / "deep.png")
+    with pytest.raises(ImportError, match=r"16 bits.*pip install 'isthmus\[image\]'"):
+        picture_files.needed_imagecodecs(tmp_path / "deep.png")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Picture files that come back as they were: size, bits, transparency, colour profile and metadata."""
 
 import struct
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".p
 _MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "LAB": "RGB", "RGBX": "RGB"}
 _LAYOUT = {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 34675}
 _FOLDERS = (0x8769, 0x8825)  # of EXIF: the camera's settings, and the place
+_ORIENTATION = 274
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}  # of EXIF
+_PNG, _HEADER = b"\x89PNG\r\n\x1a\n", 33  # how it begins, and bytes up to the end of its header
 _BYTES = 24  # a pixel and channel take this much while they are restored
 _BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -31,15 +35,16 @@ class Picture:
 def read(path: Path) -> Picture:
     """The picture in a file; refuses one that memory has no room for before it is decoded."""
     try:
-        refuse_sixteen_bit_colours(path)
         with Image.open(path) as image:
             refuse_beyond_memory(path, image)
             image.load()  # which turns a TIFF upright
-            exif = exif_of(image)
+            exif, turn = exif_of(image), image.getexif().get(_ORIENTATION, 1)
             upright = ImageOps.exif_transpose(image)
             profile, resolution, mode = image.info.get("icc_profile"), image.info.get("dpi"), mode_of(upright)
             pixels = np.asarray(upright if mode == upright.mode else upright.convert(mode))
-    except (TooLarge, Unsupported, FileNotFoundError):
+        if has_deep_colours(path):
+            pixels = turned_upright(needed_imagecodecs(path).png_decode(path.read_bytes()), turn)
+    except (TooLarge, FileNotFoundError, ImportError):
         raise
     except _BROKEN as error:
         raise ValueError(f"{path} is no picture that can be read ({error}). Remove or replace it.") from error
@@ -61,6 +66,13 @@ def write(path: Path, picture: Picture) -> None:
         pixels = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
     options: dict[str, Any] = {"quality": 95, "subsampling": 0} if ending in (".jpg", ".jpeg") else {}
     options |= {"lossless": True} if ending == ".webp" else {}
+    if pixels.dtype == np.uint16 and pixels.ndim == 3:
+        if ending != ".png":
+            raise ValueError(f"{path}: colours of 16 bits go to a .png alone. Write one.")
+        encoded = needed_imagecodecs(path).png_encode(np.ascontiguousarray(pixels))
+        with file_aside(path) as file:
+            file.write(with_chunks(encoded, picture.kept))
+        return
     with file_aside(path) as file:
         Image.fromarray(pixels).save(file, FORMATS.get(ending, ending[1:].upper()), **options, **picture.kept)
 
@@ -69,19 +81,16 @@ def exif_of(image: Image.Image) -> Image.Exif:
     """What its EXIF says, but for which way up it lies, and for how a TIFF's pixels lie in its file."""
     said, kept = image.getexif(), Image.Exif()
     for tag, value in said.items():
-        if tag not in _LAYOUT:
+        if tag not in _LAYOUT and tag not in _FOLDERS:  # folders stand as their place in the old file
             kept[tag] = value
     for place in _FOLDERS:
-        kept.get_ifd(place).update(said.get_ifd(place))
+        if place in said:
+            kept.get_ifd(place).update(said.get_ifd(place))
     return kept
 
 
 class TooLarge(ValueError):
     """A picture that memory has no room for."""
-
-
-class Unsupported(ValueError):
-    """A picture whose pixels would lose something on the way."""
 
 
 def refuse_beyond_memory(path: Path, image: Image.Image) -> None:
@@ -93,15 +102,50 @@ def refuse_beyond_memory(path: Path, image: Image.Image) -> None:
         )
 
 
-def refuse_sixteen_bit_colours(path: Path) -> None:
-    """Of colours with 16 bits in a .png, Pillow reads the upper eight and says nothing."""
+# ------------------------------------------------------------------------------------------- colours of 16 bits
+
+
+def has_deep_colours(path: Path) -> bool:
+    """Whether a .png holds colours of 16 bits, of which Pillow reads the upper eight and says nothing."""
     with open(path, "rb") as file:
-        start = file.read(32)
-    if start[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">BB", start[24:26])[0] == 16 and start[25] not in (0,):
-        raise Unsupported(
-            f"{path} has colours of 16 bits, of which eight would be lost in reading. Read it into a uint16 array by other "
-            "means, and use Restorer.restore, which keeps all bits; or save the picture with 8."
-        )
+        start = file.read(26)
+    return start[:8] == _PNG and start[24] == 16 and start[25] != 0
+
+
+def needed_imagecodecs(path: Path) -> Any:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise ImportError(
+            f"{path} has colours of 16 bits, of which eight would be lost without imagecodecs: pip install 'isthmus[image]'. Or "
+            "save the picture with 8 bits."
+        ) from error
+    return imagecodecs
+
+
+def turned_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """As EXIF's number says that the picture must be turned and mirrored."""
+    turns, mirrored = _TURNS.get(orientation, (0, False))
+    pixels = np.rot90(pixels, turns)
+    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
+
+
+def with_chunks(encoded: bytes, kept: dict[str, Any]) -> bytes:
+    """A .png with what its file said beside the pixels, in chunks behind the header; the PNG specification has their form."""
+    chunks = []
+    if "icc_profile" in kept:
+        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(kept["icc_profile"])))
+    if "dpi" in kept:
+        chunks.append((b"pHYs", struct.pack(">IIB", *(round(float(one) / 0.0254) for one in kept["dpi"]), 1)))
+    if "exif" in kept:
+        chunks.append((b"eXIf", kept["exif"].removeprefix(b"Exif\0\0")))
+    laid = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return encoded[:_HEADER] + laid + encoded[_HEADER:]
+
+
+# ------------------------------------------------------------------------------------------------------ the rest
 
 
 def mode_of(image: Image.Image) -> str:
