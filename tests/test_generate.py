@@ -1,5 +1,7 @@
 """New pictures: any folder, the nearest of those trained on, ways, edits, folders, the command line, bad input."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from isthmus.apps import Generator
 from isthmus.apps.generate import resized
 from isthmus.cli import main
 from isthmus.data import open_video
+from isthmus.page_generate import Novelty, page_of
 
 DIGITS = load_digits()
 PICTURES = (DIGITS.images[:400] * 15).astype(np.uint8)
@@ -163,3 +166,25 @@ def test_bad_input_is_refused(call, said, generator):
 def test_a_model_without_a_prior_is_refused():
     with pytest.raises(ValueError, match="no prior"):
         Generator(Autoencoder(4, kind="images", max_epochs=1)).fit(PICTURES)
+
+
+# --------------------------------------------------------------------------------------------------------- the page
+
+
+def test_the_page_shows_new_pictures_ways_and_edits(generator):
+    study = Novelty(generator, TEST)
+    page = page_of(study)
+    for heading in ("New, and what they are nearest to", "How near", "From one to another", "Edited: zero", "Training"):
+        assert f"<h2>{heading}" in page
+    assert page.count('alt="new picture ') == 32 and page.count("way 3, step") == 10 and page.count('alt="zero"') == 8 * 4
+    assert study.figures == generator.evaluate(TEST)
+
+
+def test_the_page_of_a_saved_generator_and_of_few_pictures(generator, tmp_path, capsys):
+    generator.save(tmp_path / "model")
+    np.save(tmp_path / "one.npy", TEST[:1])
+    command = ["report", str(tmp_path / "model"), str(tmp_path / "one.npy"), "-o", str(tmp_path / "new.html"), "--json"]
+    assert main(command) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"new", "unseen", "copies"}
+    assert "From one to another" not in (tmp_path / "new.html").read_text()
+    assert main(command) == 1 and "already exists" in capsys.readouterr().err

@@ -52,6 +52,7 @@ OUTER = (
     "page_compress",
     "page_detect",
     "page_forecast",
+    "page_generate",
     "page_search",
     "page_map",
     "page_samples",

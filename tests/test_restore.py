@@ -357,9 +357,7 @@ def test_metadata_profile_and_transparency_of_a_file_stay(ending, saved, tmp_pat
     with_alpha = ending in (".png", ".webp")
     if with_alpha:
         picture.putalpha(Image.fromarray(X[0]))
-    picture.save(
-        tmp_path / f"in{ending}", exif=exif(6), icc_profile=PROFILE, **({"lossless": True} if ending == ".webp" else {})
-    )
+    picture.save(tmp_path / f"in{ending}", exif=exif(6), icc_profile=PROFILE, **({"lossless": True} if ending == ".webp" else {}))
     assert call("restore", saved, tmp_path / f"in{ending}", "-o", tmp_path / f"out{ending}") == 0
     with Image.open(tmp_path / f"out{ending}") as back:
         back.load()

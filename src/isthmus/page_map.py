@@ -18,9 +18,9 @@ from sklearn.decomposition import PCA
 from . import plots
 from .apps.map import MOST, Map, measures_of, neighbour_accuracy, spread
 from .data import as_array
-from .files import file_aside, refuse_existing
 from .information import features
 from .ink import count, header, page, section, svg, table, text
+from .report import write_page
 
 GRID = 16  # places along an axis where the map is decoded
 COLUMNS = {"trustworthiness": "trustworthiness", "continuity": "continuity", "accuracy": "5-NN accuracy", "ms": "ms a point"}
@@ -51,15 +51,7 @@ def write_map(
 
 def write_study(study: "MapStudy", path, title=None, overwrite=False) -> Path:
     """`write_map` for a `MapStudy` that is at hand; its `rows` are those of the page, and nothing is computed twice."""
-    path = Path(path)
-    plots.load_matplotlib()
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Give the name of a file, such as {path / 'map.html'}.")
-    refuse_existing(path, overwrite)
-    page = page_of(study, title)
-    with file_aside(path) as file:
-        file.write(page.encode())
-    return path
+    return write_page(lambda: page_of(study, title), path, overwrite)
 
 
 # ------------------------------------------------------------------------------------------------- what there is

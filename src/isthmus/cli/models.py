@@ -151,7 +151,8 @@ def report(
 
     Of text, and of samples that differ in size, the page shows samples beside what is rebuilt of them; of text exact match,
     character error and bits a character are told, and a control. Where MODEL is an application that compresses, the page is about
-    its files: their size beside codecs, and samples before and after.
+    its files: their size beside codecs, and samples before and after; where it generates, about new pictures and the nearest of
+    those it learnt from.
     """
     from .. import load, page_samples
     from .. import report as page
@@ -159,6 +160,8 @@ def report(
     found = load(model)
     if hasattr(found, "compress_to"):
         return report_files(found, data, output, train, force, reading, as_json)
+    if getattr(found, "task", None) == "generate":
+        return report_new(found, data, output, force, as_json)
     fitted = getattr(found, "model_", found)
     free_file(output, (".html",), force)
     if page_samples.is_of_samples(fitted):
@@ -183,6 +186,17 @@ def report_files(compressor, data: str, output: Path, train: str | None, force: 
     files = Files(compressor, X, train=train_X)
     write(files, output, overwrite=force)
     tell(files.told, as_json, lambda: "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in files.told.items()))
+    note(f"Wrote {output}.")
+
+
+def report_new(generator, data: str, output: Path, force: bool, as_json: bool) -> None:
+    """The page about new pictures, beside those of DATA, which the generator has not seen."""
+    from ..page_generate import Novelty, write
+
+    free_file(output, (".html",), force)
+    study = Novelty(generator, data)
+    write(study, output, overwrite=force)
+    tell(study.figures, as_json, lambda: "\n".join(f"{name}: {value:.3g}" for name, value in study.figures.items()))
     note(f"Wrote {output}.")
 
 
