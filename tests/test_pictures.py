@@ -439,3 +439,38 @@ def test_codes_of_files_carry_their_names_and_are_decoded_under_them(ending, tmp
     names = sorted(file.name for file in source.iterdir() if file.name != "2b.png")
     assert frame["name"].tolist() == names and frame.shape == (6, 4)
     assert sorted(file.name for file in out.iterdir()) == names
+
+
+# ------------------------------------------------------------------------------------------------------ in a list
+
+
+def test_pictures_of_pillow_in_a_list_are_pictures():
+    pictures = [Image.fromarray(one) for one in bytes_of(20, 8, 9)]
+    np.testing.assert_array_equal(fit(pictures).transform(pictures), fit(np.stack(pictures)).transform(np.stack(pictures)))
+
+
+def test_a_side_that_no_camera_knows_is_upright(tmp_path):
+    said = Image.Exif()
+    said[274] = 99
+    written(tmp_path, bytes_of(12, 10, 14), ".jpg", exif=said)
+    assert PictureFolder(tmp_path).shape == (12, 10, 14)
+    assert fit(tmp_path).transform(tmp_path).shape == (12, 3)
+
+
+NO_PICTURES = {
+    "paths one by one": (lambda folder: [str(path) for path in folder.iterdir()], {}, "is a file. Give the folder"),
+    "gaps among sentences": (lambda folder: ["a", None], {}, "Sentence 1 is None"),
+    "waves": (
+        lambda folder: [np.zeros(26), np.zeros(20)],
+        {"kind": "images"},
+        r"Sample 0 has shape \(26,\), but one is \(height",
+    ),
+    "clips": (lambda folder: np.zeros((4, 3, 8, 8, 3)), {"kind": "images"}, "another kind, say kind="),
+}
+
+
+@pytest.mark.parametrize("case", NO_PICTURES)
+def test_what_is_no_picture_is_refused(case, tmp_path):
+    made, settings, words = NO_PICTURES[case]
+    with pytest.raises(ValueError, match=words):
+        fit(made(written(tmp_path, bytes_of(3, 8, 9))), **settings)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from isthmus import Autoencoder, load, presets
+from isthmus import Autoencoder, Training, load, presets
 from isthmus.cli import main
 from isthmus.data import KINDS, read_path
 from isthmus.parts import Columns, Data, Drop, JumpReLU, Mask, Noise, Random, Swap, TopK
@@ -251,6 +251,16 @@ REFUSED = {
     "impute vectors": (lambda model: fit(FRAME[["count", "income"]], 1).impute(FRAME[["count", "income"]]), ["kind='table'"]),
     "Vamp": (lambda model: presets.vamp(3, max_epochs=1).fit(FRAME), ["Vamp", "cells"]),
     "scale": (lambda model: fit(scale="minmax"), ["standardised"]),
+    "truths beside nothing, as objects": (
+        lambda model: fit(FRAME.assign(kind=[True, None] * 60)),
+        ["'kind'", "NoneType, bool", "boolean"],
+    ),
+    "periods": (lambda model: fit(FRAME.assign(kind=pd.period_range("2020", periods=COUNT))), ["'kind'", "period"]),
+    "categories that are dates": (
+        lambda model: fit(FRAME.assign(kind=pd.Categorical(FRAME["day"]))),
+        ["'kind'", "Timestamp", "astype"],
+    ),
+    "a number beyond all bounds": (lambda model: model.transform(FRAME.assign(size=1e300)), ["'size'", "row 0", "1e+300"]),
     "unnamed columns": (lambda model: fit(pd.DataFrame([["a", 1.0], ["b", 2.0]])), ["Name them"]),
 }
 
@@ -269,6 +279,41 @@ def test_a_category_that_was_never_seen_is_named_and_read_as_missing(model):
         codes = model.transform(strange)
     missing = FRAME.assign(kind=FRAME["kind"].where(FRAME.index != FRAME.index[3], None))
     assert np.array_equal(codes, model.transform(missing))
+
+
+def test_a_category_that_was_never_seen_is_the_most_surprising(model):
+    strange = FRAME.head(50).assign(kind=["purple"] + ["small"] * 49)
+    with pytest.warns(UserWarning, match="purple"):
+        scores = model.score_cells(strange)
+    column = list(FRAME.columns).index("kind")
+    assert scores[0, column] == -np.log1p(len(FRAME)) < np.median(scores[1:, column])
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [2020, 2021, 2022], [("a", 1), ("a", 2), ("b", 1)]], ids=str)
+def test_frames_whose_columns_have_no_names_come_back_as_frames(labels, tmp_path):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), index=range(5, 35))
+    X.columns = pd.MultiIndex.from_tuples(labels) if isinstance(labels[0], tuple) else labels
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(X)
+    model.save(tmp_path / "model")
+    for fitted in (model, load(tmp_path / "model")):
+        rebuilt = fitted.reconstruct(X)
+        assert rebuilt.columns.equals(X.columns) and rebuilt.index.equals(X.index)
+    np.testing.assert_array_equal(
+        rebuilt.to_numpy(), Autoencoder(2, max_epochs=1, random_state=0).fit(X.to_numpy()).reconstruct(X.to_numpy())
+    )
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_dates_keep_their_zone_or_are_refused(lazily, tmp_path):
+    dates = pd.date_range("2020-01-01", periods=600, freq="37h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"date": dates, "kind": ["a", "b"] * 300})
+    frame.to_parquet(tmp_path / "dates.parquet", row_group_size=10)
+    training = Training(memory_limit=4000) if lazily else None
+    model = Autoencoder(2, max_epochs=1, random_state=0, training=training).fit(tmp_path / "dates.parquet" if lazily else frame)
+    elsewhere = frame.assign(date=dates.tz_convert("US/Pacific"))
+    np.testing.assert_array_equal(model.transform(elsewhere), model.transform(frame))
+    with pytest.raises(ValueError, match="'date' have no time zone, but in fit they had one"):
+        model.impute(frame.assign(date=dates.tz_localize(None)))
 
 
 # --------------------------------------------------------------------------------------------------------- files

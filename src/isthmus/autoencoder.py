@@ -417,7 +417,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _check_features(self, X, reset: bool) -> None:
         if self.schema_.kind in ("vectors", "table") and not isinstance(X, str | Path | Tensor | Lazy | ParquetTable):
             validate_data(self, X, reset=reset, skip_check_array=True)  # notes or compares names and number of columns
-        elif reset and isinstance(layout := getattr(self.schema_, "layout", None), Layout):  # of a frame in a file
+        elif reset and isinstance(layout := getattr(self.schema_, "layout", None), Layout) and not layout.labels:  # of a file
             self.feature_names_in_ = np.array([cells.name for cells in layout.columns], dtype=object)
             self.n_features_in_ = len(layout.columns)
         elif reset:  # a path or a tensor has no names, and images have no columns
@@ -601,12 +601,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Minus the loss of every cell, in nats, (n_samples, columns), judged by the other cells of its row; for tables.
 
         The cell itself is hidden from the encoder. The lowest are those that surprise: wrong entries are among them. Missing
-        cells have 0.
+        cells have 0, and a category that was not there in `fit` has log(1 / (1 + rows of `fit`)).
         """
-        places, rows = self._table("score_cells").places(), self._rows(X)
+        schema = self._table("score_cells")
+        X = self._opened(X, schema)
+        places, rows = schema.places(), self._rows(X)
         told = self._told(condition, len(rows))
         nats = [in_blocks(partial(cell_nats, self.network_, place), self.block_, rows, *told) for place in places]
-        return -torch.stack(nats, 1).numpy().astype(np.float64)
+        scores = -torch.stack(nats, 1).numpy().astype(np.float64)
+        scores[schema.unseen(X)] = -math.log1p(int(self.reference_.samples) if self.reference_ else 0)
+        return scores
 
     def score_samples(self, X, target=None, condition=None):
         """Minus the loss of each sample at its deterministic code, in nats, (n_samples,); higher is better."""

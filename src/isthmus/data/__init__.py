@@ -60,7 +60,12 @@ def kind_of(X) -> str:
     if isinstance(X, Named):
         return "sound" if isinstance(X, Waves) else "sequences"
     if is_text(X):
+        refuse_paths(X)
         return "text"
+    if isinstance(X, list | tuple) and any(isinstance(one, str) for one in X):
+        Sentences.check(X)  # which names the first that is no text
+    if isinstance(X, list | tuple) and X and all(hasattr(one, "getbands") for one in X):  # pictures of Pillow
+        return "images"
     frame = None if isinstance(X, np.ndarray | Tensor | Lazy) else frame_of(X)
     if frame is not None and is_long(frame):
         return "sequences"
@@ -88,6 +93,16 @@ def kind_of(X) -> str:
         "pictures (n, height, width[, channels]), kind='video' for clips (n, frames, height, width[, channels]), "
         "kind='sequences' for (n, steps, channels), or flatten the samples to (n, columns)."
     )
+
+
+def refuse_paths(X) -> None:
+    """Refuses paths that are given one by one, which would be read as sentences."""
+    first = str(next(iter(X)))
+    if Path(first).suffix and len(first) < 1000 and Path(first).is_file():
+        raise ValueError(
+            f"X is a list of texts, of which the first, {first!r}, is a file. Give the folder that holds the files, or read "
+            "each: isthmus.data.read_path. Where the paths themselves are the sentences, say kind='text'."
+        )
 
 
 def is_bytes(X) -> bool:

@@ -11,6 +11,7 @@ from scipy import stats
 
 MOST_CATEGORIES = 1000  # of one column; more of them name things, one by one, which no other column can tell
 SKEWED = 3.0  # skewness beyond which the tails of a column are drawn in
+_LARGEST = 1e30  # of numbers: their squares are still finite, and so are float32 of what is a million times as large
 _DAY = 86400.0  # seconds
 _CYCLES = {"year": 365.2425 * _DAY, "week": 7 * _DAY, "day": _DAY}
 
@@ -22,7 +23,7 @@ class Column:
     role : "number", "boolean", "category" or "date";   values : the categories, in order
     center, scale : of what is encoded, (x - center) / scale;   middle, tails : of asinh((x - middle) / tails), which draws in
     the tails of a skewed column; none where tails is 0;   cycles : of a date;   step : seconds that a date is rounded to
-    constant : whether all cells hold `center`, which is then written back exactly
+    constant : whether all cells hold `center`, which is then written back exactly;   zoned : whether dates have a time zone
     """
 
     name: str
@@ -35,6 +36,7 @@ class Column:
     cycles: list[str] = field(default_factory=list)
     step: float = 1.0
     constant: bool = False
+    zoned: bool = False
 
     @classmethod
     def learn(cls, name: str, series, weight) -> "Column":
@@ -46,7 +48,7 @@ class Column:
         if not there.any():
             raise ValueError(f"Column {name!r} holds nothing: all {len(values)} cells are missing. Leave it out.")
         known, counts = values[there], None if weight is None else weight[there]
-        column = cls(name, role)
+        column = cls(name, role, zoned=is_zoned(series))
         if role == "date":
             column.step = _DAY if (known % _DAY == 0).all() else 1.0
             column.cycles = [c for c, length in _CYCLES.items() if np.ptp(known) > length and column.step < length]
@@ -80,7 +82,7 @@ class Column:
         texts = texts_of(series)
         places = texts.replace_strict(list(known), list(known.values()), default=-1, return_dtype=nw.Int64).to_numpy()
         places = np.where(series.is_null().to_numpy(), np.nan, places).astype(np.float32)
-        strange = np.flatnonzero(places == -1)
+        strange = np.flatnonzero(self.unseen(series))
         if len(strange):
             warnings.warn(
                 f"Column {self.name!r} holds {texts[int(strange[0])]!r} in row {strange[0]}, which was not there in fit; such "
@@ -90,6 +92,13 @@ class Column:
             )
             places[strange] = np.nan
         return places
+
+    def unseen(self, series) -> np.ndarray:
+        """(n,) whether a cell holds a category that was not there in `fit`."""
+        if self.role != "category" or is_empty(series):
+            return np.zeros(len(series), bool)
+        known = texts_of(series).is_in([str(value) for value in self.values])
+        return ~(known | series.is_null()).to_numpy().astype(bool)
 
     def decode(self, encoded: np.ndarray) -> Any:
         """Cells from (n, len(widths)) numbers."""
@@ -134,10 +143,10 @@ class Gathering:
         self.values: set = set()
         self.raw, self.bent = Moments(), Moments()
         self.low, self.high, self.whole_days, self.is_skewed = math.inf, -math.inf, True, False
-        self.column = Column(name, "")
+        self.column, self.zoned = Column(name, ""), False
 
     def see(self, series, weight) -> None:
-        self.role = role_of(self.name, series)
+        self.role, self.zoned = role_of(self.name, series), is_zoned(series)
         if self.role == "category":
             self.values |= set(series.drop_nulls().unique().to_list())
             refuse_names(self.name, self.values)
@@ -153,7 +162,7 @@ class Gathering:
 
     def seen(self) -> None:
         """After the first pass: all but the scale of what is drawn in."""
-        self.column = column = Column(self.name, self.role)
+        self.column = column = Column(self.name, self.role, zoned=self.zoned)
         if self.role in ("boolean", "category"):
             column.values = [False, True] if self.role == "boolean" else sorted(self.values)
             if not column.values:
@@ -185,7 +194,7 @@ class Gathering:
 
 
 def role_of(name: str, series: Any) -> str:
-    """What the cells of a column are; types that are neither are refused by name."""
+    """What the cells of a column are; types that are none of these are refused by name."""
     if isinstance(series, np.ndarray) or series.dtype.is_numeric():
         return "number"
     dtype = series.dtype
@@ -196,13 +205,23 @@ def role_of(name: str, series: Any) -> str:
     if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
         return "category"
     raise ValueError(
-        f"Column {name!r} holds {said_of(series)}. Numbers, booleans, texts, categories and dates can be read: convert it, or "
-        "leave it out."
+        f"Column {name!r} holds {said_of(series)}. Numbers, booleans, texts, categories and dates can be read: convert it, in "
+        "pandas by convert_dtypes(), astype('boolean'), pandas.to_datetime or astype(str), or leave it out."
     )
 
 
 def said_of(series) -> str:
-    return f"cells of type {'number' if isinstance(series, np.ndarray) else series.dtype}"
+    if isinstance(series, np.ndarray):
+        return "cells of type number"
+    native: Any = nw.to_native(series)
+    if isinstance(series.dtype, nw.Object | nw.Unknown):  # which say nothing of what is there
+        kinds = sorted({type(cell).__name__ for cell in native[:1000]})
+        return f"cells of type {getattr(native, 'dtype', series.dtype)}: {', '.join(kinds[:5])}"
+    return f"cells of type {series.dtype}"
+
+
+def is_zoned(series) -> bool:
+    return getattr(getattr(series, "dtype", None), "time_zone", None) is not None
 
 
 def is_empty(series) -> bool:
@@ -220,6 +239,12 @@ def categories_of(name: str, series: nw.Series) -> list:
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if not values:
         raise ValueError(f"Column {name!r} holds nothing: all {len(series)} cells are missing. Leave it out.")
+    strange = next((value for value in values if not isinstance(value, str | int | float | bool)), None)
+    if strange is not None:
+        raise ValueError(
+            f"Column {name!r} has categories of type {type(strange).__name__}, such as {str(strange)!r}; texts and numbers can "
+            "be read. Convert it: astype(str), or, of dates, make it a column of dates."
+        )
     refuse_names(name, values)
     if len({str(value) for value in values}) < len(values):
         raise ValueError(f"Column {name!r} has categories that read alike, such as 1 and '1'. Make them of one type.")
@@ -249,6 +274,13 @@ def readable(name: str, values: np.ndarray) -> np.ndarray:
     infinite = np.isinf(values)
     if infinite.any():
         raise ValueError(f"Column {name!r} is infinite in row {infinite.argmax()}. Give a number, or leave the cell missing.")
+    huge = np.abs(values) > _LARGEST
+    if huge.any():
+        place = int(huge.argmax())
+        raise ValueError(
+            f"Column {name!r} holds {values[place]:.3g} in row {place}; numbers of up to {_LARGEST:.0e} can be read. Leave the "
+            "cell missing, or scale the column."
+        )
     return values
 
 

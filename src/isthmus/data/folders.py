@@ -296,7 +296,7 @@ def form_of_plain_png(start: bytes) -> Form | None:
 def form_of(image: Image.Image) -> Form:
     tags = getattr(image, "tag_v2", {})
     width, height = tags.get(_WIDTH, image.width), tags.get(_HEIGHT, image.height)  # a TIFF's own, before it is turned
-    if orientation_of(image) >= 5:  # it lies on its side
+    if 5 <= orientation_of(image) <= 8:  # it lies on its side
         width, height = height, width
     mode = mode_of(image)
     return (height, width, *_CHANNELS[mode]), np.dtype({"I": "uint16", "F": "float32"}.get(mode, "uint8"))

@@ -70,18 +70,24 @@ class Cells:
 
 @dataclass
 class Layout:
-    """The library and the columns of a frame."""
+    """The library and the columns of a frame.
+
+    labels : of columns that are not named by texts, as pandas may have them: whole numbers, or several names for each
+    """
 
     library: str
     columns: list[Cells]
+    labels: list | None = None
 
     @classmethod
-    def of(cls, frame: nw.DataFrame) -> "Layout":
-        return cls(nw.get_native_namespace(frame).__name__, [Cells.of(series) for series in frame.iter_columns()])
+    def of(cls, frame: nw.DataFrame, labels: list | None = None) -> "Layout":
+        return cls(nw.get_native_namespace(frame).__name__, [Cells.of(series) for series in frame.iter_columns()], labels)
 
     @classmethod
     def restore(cls, config: dict | None) -> "Layout | None":
-        return None if config is None else cls(config["library"], [Cells(**cells) for cells in config["columns"]])
+        if config is None:
+            return None
+        return cls(config["library"], [Cells(**cells) for cells in config["columns"]], config.get("labels"))
 
     def config(self) -> dict:
         return asdict(self)
@@ -96,6 +102,8 @@ class Layout:
         frame = series[0].to_frame().with_columns(*series[1:]).to_native()
         if self.library == "pandas":
             frame = frame.astype({cells.name: cells.native for cells in self.columns if cells.dtype != "Enum"})
+            if self.labels is not None:
+                frame.columns = labelled(self.labels, library)
             index = getattr(like, "index", None)
             frame.index = frame.index if index is None or len(index) != len(frame) else index
         return recast(frame, self.columns, library) if self.library == "pyarrow" else frame
@@ -134,13 +142,35 @@ def arrow_type(native: str, library: Any) -> Any:
 
 
 def layout_of(X) -> Layout | None:
-    """That of a frame; None for anything else, and where columns are numbered rather than named, as those of an array."""
+    """That of a frame; None for anything else, and where columns are labelled by what no file can hold."""
     if isinstance(getattr(X, "layout", None), Layout):  # a data set in files, which knows it
         return X.layout
     frame = X if isinstance(X, nw.DataFrame) else frame_of(X)
-    if frame is None or not all(isinstance(name, str) for name in frame.columns):
+    if frame is None:
         return None
-    return Layout.of(frame)
+    if all(isinstance(name, str) for name in frame.columns):
+        return Layout.of(frame)
+    native: Any = nw.to_native(frame)
+    labels = [stored(label) for label in native.columns]
+    if None in labels:
+        return None
+    native = native.set_axis([str(place) for place in range(len(labels))], axis=1)
+    return Layout.of(nw.from_native(native, eager_only=True), labels)
+
+
+def stored(label) -> Any:
+    """The label of a column as JSON can hold it: a text, a whole number, or a list of them; None for others."""
+    if isinstance(label, tuple):
+        parts = [stored(part) for part in label]
+        return None if None in parts else parts
+    label = label.item() if isinstance(label, np.generic) else label
+    return label if isinstance(label, str | int) and not isinstance(label, bool) else None
+
+
+def labelled(labels: list, pandas: Any) -> Any:
+    if all(isinstance(label, list) for label in labels):
+        return pandas.MultiIndex.from_tuples([tuple(label) for label in labels])
+    return pandas.RangeIndex(len(labels)) if labels == list(range(len(labels))) else labels
 
 
 def rounded(values: Any, cells: Cells) -> Any:

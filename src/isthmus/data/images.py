@@ -72,7 +72,10 @@ class Images(Schema):
             return X
         X = X.detach() if isinstance(X, Tensor) else stacked(X)
         if X.ndim not in (cls.axes + 1, cls.axes + 2) or 0 in X.shape:
-            raise ValueError(f"{cls.kind.capitalize()} come as {cls.form_said}, one or more; got shape {tuple(X.shape)}.")
+            raise ValueError(
+                f"{cls.kind.capitalize()} come as {cls.form_said}, one or more; got shape {tuple(X.shape)}. Where the data are "
+                "of another kind, say kind=, and choose what is made for it."
+            )
         kind = X.dtype.is_floating_point if isinstance(X, Tensor) else X.dtype.kind == "f"
         if not kind and dtype_name(X) not in _TOP:
             cure = "Convert them: X.astype('uint8')." if isinstance(X, Tensor) or X.dtype.kind in "iub" else "Give numbers."
@@ -182,13 +185,14 @@ def pictures_of(X, axes: int) -> Pictures:
     """A list of pictures that agree in all but their sizes."""
     pictures = [picture.detach().cpu() if isinstance(picture, Tensor) else np.asarray(picture) for picture in X]
     for place, picture in enumerate(pictures):
+        if picture.ndim not in (axes, axes + 1) or 0 in picture.shape:
+            form = "(height, width)" if axes == 2 else "(frames, height, width)"
+            raise ValueError(
+                f"Sample {place} has shape {tuple(picture.shape)}, but one is {form}, perhaps with channels. Where the data are "
+                "of another kind, say kind=, and choose what is made for it."
+            )
         alike = picture.ndim == pictures[0].ndim and picture.shape[axes:] == pictures[0].shape[axes:]
-        if (
-            not alike
-            or dtype_name(picture) != dtype_name(pictures[0])
-            or picture.ndim not in (axes, axes + 1)
-            or 0 in picture.shape
-        ):
+        if not alike or dtype_name(picture) != dtype_name(pictures[0]):
             raise ValueError(
                 f"Picture {place} is {tuple(picture.shape)} {dtype_name(picture)}, but picture 0 is {tuple(pictures[0].shape)} "
                 f"{dtype_name(pictures[0])}: pictures may differ in height and width, and in nothing else. Convert them first."

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..records import Data
-from .columns import Column, Gathering, is_empty, role_of, said_of
+from .columns import Column, Gathering, is_empty, is_zoned, role_of, said_of
 from .frames import Layout, frame_of, layout_of, write_frame
 from .lazy import Lazy
 from .parquet import Grouped, ParquetTable, release
@@ -176,8 +176,17 @@ class Table(Schema):
                 raise ValueError(
                     f"Column {cell.name!r} holds {said_of(series)}, but in fit it was a {cell.role}. Convert it as it was then."
                 )
+            if cell.role == "date" and is_zoned(series) != cell.zoned and not is_empty(series):
+                now, then, cure = ("no", "one", "dt.tz_localize(zone)") if cell.zoned else ("a", "none", "dt.tz_localize(None)")
+                raise ValueError(f"The dates of column {cell.name!r} have {now} time zone, but in fit they had {then}: {cure}.")
             encoded[:, place] = cell.encode(series) if not is_empty(series) else np.nan
         return encoded
+
+    def unseen(self, X) -> np.ndarray:
+        """(n, columns) whether a cell holds a category that was not there in `fit`."""
+        X = self.check(X)
+        parts = [part for _, part in parts_of(X)] if isinstance(X, LazyTable) else [X]
+        return np.concatenate([np.stack([cell.unseen(part[cell.name]) for cell in self.cells], 1) for part in parts])
 
     def places(self) -> list[slice]:
         """Where the numbers of each column lie."""
