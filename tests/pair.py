@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from family import LABELS, VARIANTS, VECTORS, condition_for, data_for
-from sklearn.base import clone
+from sklearn.datasets import load_digits
 
 from isthmus import Autoencoder, Training
 from isthmus.checkpoint import Checkpoint
 from isthmus.parts import Noise
 
 RANK, FOLDER = int(os.environ.get("RANK", 0)), Path(sys.argv[-1])
-# What takes long is what no process shares: priors fitted to the codes when all is trained.
-TABLE = {name: {} for name in VARIANTS if name not in ("autoregressive", "regularised")} | {
+VECTORS = load_digits().data[:256] / 16
+MORE = {  # besides the table of the family
     "weights of samples": {"sample_weight": np.arange(70) % 3 + 0.5},
     "early stopping": {"validation": 0.2, "patience": 1, "learning_rate": 0.5},
     "a last batch of one": {"samples": 61},
@@ -27,9 +26,19 @@ TABLE = {name: {} for name in VARIANTS if name not in ("autoregressive", "regula
 }
 
 
+def names() -> list[str]:
+    """Of all that is to be equal; what takes long is what no process shares: priors fitted when all is trained."""
+    from family import VARIANTS
+
+    return [name for name in VARIANTS if name not in ("autoregressive", "regularised")] + list(MORE)
+
+
 def fitted(name: str):
     """A small model after ten steps in double precision: of four batches of fifteen samples and one of ten."""
-    settings = dict(TABLE[name])
+    from family import LABELS, VARIANTS, condition_for, data_for
+    from sklearn.base import clone
+
+    settings = dict(MORE.get(name, {}))
     count, passes = settings.pop("samples", 70), settings.pop("passes", 0)
     given = {key: settings.pop(key) for key in ("sample_weight", "validation") if key in settings}
     model = clone(VARIANTS.get(name, VARIANTS["linear"]))
@@ -53,9 +62,9 @@ def distance(one, other) -> float:
 def table() -> dict:
     """How far two processes are from one, variant by variant; half of them are trained alone here, and half there."""
     together = os.environ.pop("WORLD_SIZE")
-    alone = {name: fitted(name) for name in list(TABLE)[RANK::2]}
+    alone = {name: fitted(name) for name in names()[RANK::2]}
     os.environ["WORLD_SIZE"] = together
-    return {name: distance(alone[name], model) for name in TABLE if (model := fitted(name)) and name in alone} | cases()
+    return {name: distance(alone[name], model) for name in names() if (model := fitted(name)) and name in alone} | cases()
 
 
 def cases() -> dict:
@@ -65,13 +74,13 @@ def cases() -> dict:
     model.fit(VECTORS[:64], checkpoint=FOLDER / "run", callbacks=[Hearing(heard)])
     model.save(FOLDER / "model")
     wild = VECTORS[:64].copy()
-    wild[41, 7] = 1e200
+    wild[41, 7] = 1e30
     late = Autoencoder(4, max_epochs=10**6, batch_size=16, training=Training(max_time=0.5), random_state=0)
     return {
         "heard": len(heard),
         "weights": [float(p.detach().double().sum()) for p in model.network_.parameters()],
         "too many": error_of(Autoencoder(4, batch_size=1).fit, VECTORS[:64]),
-        "wild": error_of(Autoencoder(4, scale="none", loss="squared", batch_size=16, random_state=0).fit, wild),
+        "wild": error_of(Autoencoder(4, scale="none", corruption=None, loss="squared", batch_size=16).fit, wild),
         "late": late.fit(VECTORS[:64]).n_iter_,
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pair import TABLE, VECTORS
+from pair import VECTORS, names
 
 from isthmus import Autoencoder, load
 from isthmus.parts import collective
@@ -49,10 +49,10 @@ def pair(tmp_path_factory):
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)], folder
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", names())
 def test_ten_steps_of_two_processes_are_those_of_one(name, pair):
     """In double precision, weights, figures and decisions; whatever is computed of a batch as a whole included."""
-    found = pair[0][list(TABLE).index(name) % 2]
+    found = pair[0][names().index(name) % 2]
     assert found[name] < 1e-6
 
 

@@ -1,9 +1,9 @@
 """One process, or many that train one model: each takes its share of every batch, and all keep the same state.
 
-Many are started by `torchrun`, by Ray Train, or by whoever calls `torch.distributed.init_process_group`. All draw the same order of
-samples and the same first weights; gradients and terms are added up over them, so every process makes the same step, knows the
-same losses and takes the same decisions. What a clock or a person decides (time is over, Ctrl-C) is decided by the first for
-all. It alone writes files, shows progress and calls callbacks.
+Many are started by `torchrun`, by Ray Train, or by whoever calls `torch.distributed.init_process_group`. All draw the same order
+of samples and the same first weights; gradients and terms are added up over them, so every process makes the same step, knows
+the same losses and takes the same decisions. What a clock or a person decides (time is over, Ctrl-C) is decided by the first
+for all. It alone writes files, shows progress and calls callbacks.
 """
 
 import atexit
@@ -39,7 +39,10 @@ def join(device: str) -> None:
     if on_cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     with told():
-        dist.init_process_group("nccl" if on_cuda else "gloo")
+        store, rank, count = next(dist.rendezvous("env://"))
+        # torchrun keeps one store over its restarts, in which the addresses of those that died stay.
+        store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        dist.init_process_group("nccl" if on_cuda else "gloo", store=store, rank=rank, world_size=count)
     atexit.register(leave)
 
 
@@ -59,7 +62,9 @@ class One:
     count, is_first = 1, True
 
     def check(self, batch_size: int, samples: int) -> None: ...
-    def share(self, index: Tensor, weight) -> None: ...
+    def share(self, index: Tensor, weight) -> Share | None:
+        return None
+
     def same(self, value: Any) -> Any:
         return value
 
@@ -136,7 +141,8 @@ class Many(One):
         """Running means of batch normalisation, in modules of the user's, become those of all processes."""
         for module in network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
-                for buffer in (module.running_mean, module.running_var):
+                means: Any = (module.running_mean, module.running_var)
+                for buffer in means:
                     dist.all_reduce(buffer.div_(self.count))
 
     def spread(self, function, size, rows):
@@ -196,5 +202,5 @@ def told():
     except RuntimeError as error:
         raise Lost(
             f"Another of the {os.environ.get('WORLD_SIZE', 'other')} processes that train together has ended, or cannot be "
-            f"reached ({str(error).splitlines()[0]}). Its own message says why. With a checkpoint, the same call goes on from there."
+            f"reached ({str(error).splitlines()[0]}). Its own message says why. With a checkpoint, the same call goes on from it."
         ) from error

@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Share:
-    """Samples `start` to `stop` of the `count` of a batch, which count `weight` in all, as one of so many processes holds them."""
+    """Samples `start` to `stop` of the `count` of a batch, which count `weight` in all: what one of several processes holds."""
 
     start: int
     stop: int
