@@ -42,5 +42,6 @@ TABLES = (
     "transform_rate",
     "folder",
     "resume",
+    "distributed",
     "start_up",
 )

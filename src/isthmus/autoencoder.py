@@ -26,6 +26,7 @@ from .data.parquet import ParquetTable
 from .data.schema import Ready, fits, given_back, precision_of, refuse_non_finite, tensor_of
 from .kinds import Reading, name_of, reading_of
 from .network import ROLES, Choices, Network, block_size, fewer, in_blocks, initialise, loss_part, refuse_misplaced, several
+from .parallel import processes
 from .parts import BOTTLENECKS, Code, Data, part_of
 from .parts.base import is_auto
 from .parts.random import key_of
@@ -195,7 +196,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_parameters(self)
         self._refuse_no_condition(condition)
-        keeper, callbacks = keeper_of(checkpoint, callbacks, self, self.training or Training())
+        keeper, callbacks = keeper_of(checkpoint, callbacks, self, self.training or Training(), processes(str(self.device)))
         fresh = copy.copy(self)  # a fit that is refused or diverges leaves what was fitted before as it was
         warm = self.warm_start and hasattr(self, "network_")
         for name in [name for name in vars(fresh) if name.endswith("_") and not warm]:
@@ -273,14 +274,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _fit(self, X, target, condition, sample_weight, validation, keeper, callbacks) -> None:
         before = self.history_ if hasattr(self, "network_") else []  # of a warm start
         begin = self._begin_again if before else self._begin
-        self.kept_room = keeper.room_or(self._room)
+        self.kept_room = processes().same(keeper.room_or(self._room))
         samples = begin(X, target, condition, sample_weight, validation, keeper)
         room = self._room()
         ready = samples.ready(room)
         (self._look if before else self._start)(ready)
         keeper.begin(self.seed_, room, ready, self.device_.type, self.network_ if before else None)
         run = replace(self._run(ready, callbacks), keeper=keeper, before=self.n_iter_ if before else 0)
-        run.parts = keeper.parts_or(run.parts)
+        run.parts = run.processes.same(keeper.parts_or(run.parts))
         try:
             history = train(self.network_, run)
         except Diverged as failure:
@@ -303,6 +304,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         if keeper.seed is not None:
             self._take_up(keeper)
+        self.seed_ = processes(str(self.device)).same(self.seed_)
         source, weight = self._learn(X, sample_weight)
         targets = source if target is None else self._learn(target, sample_weight)[0]
         self.schema_, self.target_schema_ = source.schema, targets.schema
@@ -519,6 +521,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         batch_size = defaults.batch_size(samples.weight) if is_auto(self.batch_size) else self.batch_size
         rate = training.default_rate * self.network_.architecture.pace
         names = getattr(self, "feature_names_in_", None)
+        together = processes(str(self.device))
+        together.check(batch_size, len(samples.source))
         return Run(
             samples,
             max_epochs=defaults.max_epochs(len(samples.source), batch_size) if is_auto(self.max_epochs) else self.max_epochs,
@@ -528,11 +532,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             training=training,
             seed=self.seed_,
             block=self.block_,
-            callbacks=tuple(callbacks),
+            callbacks=tuple(callbacks) if together.is_first else (),
             verbose=self.verbose,
             parts=training.parts(self.network_, batch_size),
             columns=None if names is None else [str(name) for name in names],
             params=params_of(self, training) if callbacks else {},
+            processes=together,
         )
 
     # -------------------------------------------------------------------------------------- use, in arrays
@@ -793,7 +798,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return super().set_params(**params)
 
     def save(self, path, overwrite=False):
-        """Writes the folder `path`: config.json, model.safetensors and README.md, a model card; see `load`."""
+        """Writes the folder `path`: config.json, model.safetensors and README.md, a model card; see `load`.
+
+        Of several processes that train together the first writes it, and the others return.
+        """
         from .saving import save
 
         save(self, path, overwrite)

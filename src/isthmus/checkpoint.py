@@ -33,6 +33,7 @@ from safetensors.torch import save as tensors_to_bytes
 from . import __version__
 from .data.checksum import checksum_of
 from .files import file_aside, flush_folder, full_disk_named, made_folder
+from .parallel import ONE, One
 from .samples import Samples
 from .state import State
 from .trouble import is_good
@@ -75,8 +76,8 @@ class Checkpoint:
 class Keeper:
     """Keeps one run in a folder. Made before the data are read, so that another run's folder is refused at once."""
 
-    def __init__(self, folder: Path, params: dict, every):
-        self.folder, self.params, self.every = folder, params, every
+    def __init__(self, folder: Path, params: dict, every, processes: One = ONE):
+        self.folder, self.params, self.every, self.processes = folder, params, every, processes
         self.found = read_record(folder)
         self.seed: int | None = None
         self.room: int | None = None
@@ -100,9 +101,9 @@ class Keeper:
     def begin(self, seed: int, room: int, samples: Samples, device: str, known=None) -> None:
         """Compares the data with those that the run was begun with, or notes what begins; `known`: the network it starts from."""
         data = checksums_of(samples) | ({} if known is None else {"first weights": weights_checksum(known)})
+        versions = versions_here() | {"processes": self.processes.count}
         if self.found is None:
             self.seed, self.room = seed, room
-            versions = versions_here()
             self.about = {"params": self.params, "seed": seed, "room": room, "device": device, "data": data, "versions": versions}
             return
         refuse_other_data(self.folder, self.about["data"], data)
@@ -111,7 +112,7 @@ class Keeper:
                 f"The checkpoint in {self.folder} was begun on {self.about['device']!r}, and other devices round otherwise: "
                 f"device={device!r} would not end with the same numbers. Go on there, or choose another folder to begin anew."
             )
-        warn_of_other_versions(self.folder, self.about["versions"], versions_here())
+        warn_of_other_versions(self.folder, {"processes": 1} | self.about["versions"], versions)
 
     def parts_or(self, parts: int) -> int:
         """That a batch is run in: as many as when the run was begun."""
@@ -139,10 +140,12 @@ class Keeper:
 
     def look(self, state: State) -> None:
         """After every step: writes a checkpoint where it is time, and ends the run where Ctrl-C was pressed."""
-        stopped = self.signal is not None
+        heard = self.processes.loudest(self.signal, state.step)
+        stopped = heard is not None
         if (stopped or self.is_due(state.step)) and is_good(state):  # else the last one stays, and the run is about to fail
             self.write(state)
         if stopped:
+            self.signal = heard
             self.stop(f"at step {state.step}")
 
     def is_due(self, step: int) -> bool:
@@ -226,6 +229,26 @@ class Keeper:
         raise KeyboardInterrupt(text)
 
 
+class Follower(Keeper):
+    """What the other processes do while the first keeps the run: they stop when it does."""
+
+    def __init__(self, folder: Path, processes: One):
+        self.folder, self.processes = folder, processes
+        self.seed = self.room = self.signal = self.lock = None
+        self.handlers = {}
+
+    def begin(self, *_) -> None: ...
+    def resume(self, state: State) -> None: ...
+    def is_due(self, step: int) -> bool:
+        return False
+
+    def parts_or(self, parts: int) -> int:
+        return parts
+
+    def note(self, record: dict) -> None: ...
+    def write(self, state: State) -> None: ...
+
+
 class NotKept:
     """A run without a checkpoint."""
 
@@ -246,7 +269,7 @@ class NotKept:
     def __exit__(self, *_): ...
 
 
-def keeper_of(checkpoint, callbacks, model, training) -> tuple[Any, tuple]:
+def keeper_of(checkpoint, callbacks, model, training, processes: One = ONE) -> tuple[Any, tuple]:
     """Who keeps a run of `model`, and the callbacks without the checkpoint that may be among them."""
     given = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
     if len(given) + (checkpoint is not None) > 1:
@@ -256,7 +279,9 @@ def keeper_of(checkpoint, callbacks, model, training) -> tuple[Any, tuple]:
         return NotKept(), rest
     place = given[0] if given else checkpoint
     place = place if isinstance(place, Checkpoint) else Checkpoint(place)
-    return Keeper(place.next_folder(), params_of(model, training), training.checkpoint_every), rest
+    if not processes.is_first:
+        return Follower(place.next_folder(), processes), rest
+    return Keeper(place.next_folder(), params_of(model, training), training.checkpoint_every, processes), rest
 
 
 def params_of(model, training) -> dict:
@@ -382,7 +407,7 @@ def versions_here() -> dict[str, Any]:
 
 def warn_of_other_versions(folder: Path, old: dict, new: dict) -> None:
     """Says so where the last bits may differ from those of an uninterrupted run."""
-    names = [name for name in ("torch", "machine", "threads") if old.get(name) != new[name]]
+    names = [name for name in ("torch", "machine", "threads", "processes") if old.get(name) != new[name]]
     differ = [f"{name} {old.get(name)} then, {new[name]} now" for name in names]
     if differ:
         warnings.warn(

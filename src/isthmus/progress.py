@@ -16,7 +16,7 @@ class Progress:
             unit_scale=True,
             desc="training",
             file=sys.stderr,
-            disable=not run.verbose,
+            disable=not (run.verbose and run.processes.is_first),
             leave=run.verbose > 1,
         )
 

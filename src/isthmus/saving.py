@@ -17,6 +17,7 @@ from .autoencoder import Autoencoder
 from .data import KINDS
 from .data.conditions import Condition
 from .files import folder_aside, refuse_existing
+from .parallel import is_first
 from .parts import Modules
 from .parts.architectures import Absent
 from .parts.base import Parameters
@@ -44,6 +45,8 @@ def save(model: Autoencoder, path, overwrite: bool = False) -> None:
     path = Path(path).expanduser()
     if not hasattr(model, "network_") or getattr(model, "loaded_half_", None):
         raise ValueError("Only a fitted, whole model can be saved. Call fit first, or load it without only=.")
+    if not is_first():
+        return
     refuse_replacing(path, overwrite)
     with folder_aside(path, replace=overwrite) as aside:
         write_files(aside, config_of(model), all_tensors(model), WEIGHTS, card_of(model))

@@ -15,7 +15,9 @@ from .checkpoint import NotKept, is_interval, versions_here
 from .data.memory import in_bytes, is_bytes
 from .network import Network, in_blocks, numbers_of_step
 from .optimizers import OPTIMIZERS, Adam, Muon
+from .parallel import ONE, One
 from .parts.base import Batch, Parameters, Step, is_auto
+from .parts.collective import holding
 from .parts.random import Random, key_of
 from .parts.ranges import Range, flag, number, one_of, pair, whole
 from .progress import Progress
@@ -170,10 +172,12 @@ class Run:
     parts: int = 1  # that a batch is run in
     columns: list[str] | None = None  # names of those of the data, where they have any
     params: dict = field(default_factory=dict)  # of the model, for callbacks
+    processes: One = ONE  # that train together
 
     def is_late(self, state: State) -> bool:
         """Whether the time is over; one step is always done."""
-        return self.training.max_time is not None and state.step > 0 and state.spent >= self.training.max_time
+        limit = self.training.max_time
+        return limit is not None and self.processes.same(state.step > 0 and state.spent >= limit)
 
     @property
     def about(self) -> dict:
@@ -188,6 +192,7 @@ class Run:
             "batch_size": self.batch_size,
             "steps": self.steps,
             "learning_rate": self.learning_rate,
+            "processes": self.processes.count,
             "versions": versions_here(),
         }
 
@@ -208,6 +213,7 @@ def train(network: Network, run: Run, players: "list[Player] | None" = None) -> 
         run.keeper as keeper,
     ):
         keeper.resume(state)
+        run.processes.agree(state)
         if not state.finished:
             tell(run.callbacks, "on_fit_begin", network, run.about | {"epoch": state.epoch})
             go(state, run, progress)
@@ -254,6 +260,7 @@ def steps_of_epoch(state: State, run: Run, guard: Guard, progress: Progress) -> 
 def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: Progress) -> None:
     """Notes what the epoch brought, and whether it was the last."""
     network = state.network
+    run.processes.settle(network)
     with state.averaged():
         record = {"epoch": state.epoch, **state.sums.means(), **health_of(network), "learning_rate": state.rate}
         if run.samples.validation:
@@ -266,7 +273,7 @@ def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: P
     with state.averaged():
         answers = tell(run.callbacks, "on_epoch_end", network, record)
         progress.show(record)
-        stop = state.best.update(record) or True in answers
+        stop = state.best.update(record) or run.processes.same(True in answers)
     state.next_epoch()
     state.over = stop or state.epoch > run.before + run.max_epochs
 
@@ -274,16 +281,18 @@ def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: P
 def one_step(run: Run, state: State, index: Tensor) -> dict[str, Tensor]:
     """A step on these samples; returns its terms."""
     rate = run.learning_rate * run.training.rate(state.step / run.steps)
-    steps = [step_of(run, state, part) for part in index.chunk(run.parts)]
-    weights = [weight_of(step.batch) for step in steps]
-    terms = train_step(state.network, state.players, rate / run.learning_rate, steps, weights, run.training.clip_norm)
+    parts = index.chunk(run.parts)
+    steps, weights = [step_of(run, state, part) for part in parts], [weight_of(run.samples, part) for part in parts]
+    terms = train_step(state.network, state.players, rate / run.learning_rate, steps, weights, run)
     state.took(terms, sum(weights), rate)
     return terms
 
 
 def step_of(run: Run, state: State, index: Tensor) -> Step:
-    """What objective and penalties see of these samples."""
-    return Step(state.network, batch_of(run.samples, index), Random(run.seed, "step", state.epoch, index))
+    """What objective and penalties see of these samples; where several processes share them, of those that are this one's."""
+    share = run.processes.share(index, weight_of(run.samples, index))
+    own = index if share is None else index[share.start : share.stop]
+    return Step(state.network, batch_of(run.samples, own), Random(run.seed, "step", state.epoch, own, index[:1]), share)
 
 
 def tell(callbacks: tuple, moment: str, *what) -> list:
@@ -335,29 +344,34 @@ def opponents_terms(name: str, penalty, step: Step) -> dict[str, Tensor]:
     return {name: penalty.opponent(step)}
 
 
-def train_step(network: Network, players: list[Player], rate: float, steps: list[Step], weights: list, clip_norm) -> dict:
+def train_step(network: Network, players: list[Player], rate: float, steps: list[Step], weights: list, run: Run) -> dict:
     """One step of every player, at `rate` times the rate it began with; returns all terms as scalars that stay on the device.
 
-    A batch may come in several parts, whose gradients are added, each in proportion to what its samples count.
+    A batch may come in several parts, whose gradients are added, each in proportion to what its samples count, and of each part
+    a process may have a share.
     """
     seen: dict[str, Tensor] = {}
     for player in players:
         player.optimizer.learning_rate = rate * player.learning_rate
         player.optimizer.zero_grad()
+        mine: dict[str, Tensor] = {}
         for step, weight in zip(steps, weights, strict=True):
-            terms = {name: step.mean(term) for name, term in player.terms(step).items()}
+            with holding(step.share):
+                terms = {name: step.mean(term) for name, term in player.terms(step).items()}
             if len(steps) > 1:
                 terms = {name: term * (weight / sum(weights)) for name, term in terms.items()}
             torch.stack(list(terms.values())).sum().backward()
             for name, term in terms.items():
-                seen[name] = seen[name] + term.detach() if name in seen else term.detach()
-        if clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(player.optimizer.parameters, clip_norm)
+                mine[name] = mine[name] + term.detach() if name in mine else term.detach()
+        seen |= run.processes.add(player.optimizer.parameters, mine)
+        if run.training.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(player.optimizer.parameters, run.training.clip_norm)
         player.optimizer.step()
     for step in steps:
-        for part in (network.architecture, network.bottleneck, *network.penalties.values()):
-            if hasattr(part, "after"):
-                part.after(step)
+        with holding(step.share):
+            for part in (network.architecture, network.bottleneck, *network.penalties.values()):
+                if hasattr(part, "after"):
+                    part.after(step)
     return seen
 
 
@@ -380,9 +394,9 @@ def shuffled(run: Run, epoch: int, skip: int):
         yield index.to(run.samples.source.device)
 
 
-def weight_of(batch: Batch) -> Tensor | int:
+def weight_of(samples: Samples, index: Tensor) -> Tensor | int:
     """How much the samples of a batch count in all."""
-    return len(batch.source) if batch.sample_weight is None else batch.sample_weight.sum()
+    return len(index) if samples.sample_weight is None else samples.sample_weight[index].sum()
 
 
 def batch_of(samples: Samples, index: Tensor) -> Batch:
@@ -396,9 +410,10 @@ def batch_of(samples: Samples, index: Tensor) -> Batch:
 def validation_nats(network: Network, run: Run) -> Tensor:
     """The loss of each sample that was held out, on the CPU."""
     network.eval()
-    nats = in_blocks(network.nats, run.block, *(run.samples.validation or run.samples).rows).double()
+    nats = partial(in_blocks, network.nats, run.block)
+    found = run.processes.spread(nats, run.block, (run.samples.validation or run.samples).rows).double()
     network.train()
-    return nats
+    return found
 
 
 def validation_loss(network: Network, run: Run) -> float:

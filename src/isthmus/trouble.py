@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .parts.base import Step
+from .parts.collective import all_gather, all_sum, holding
 from .state import State
 
 LOOK = 100  # steps between two looks
@@ -153,11 +154,12 @@ class Finding:
 
 def diagnosed(step: Step, players) -> Finding:
     """Looks at the terms of a step, then at their gradients."""
-    terms = {name: (player, term) for player in players for name, term in player.terms(step).items()}
-    bad = {name: ~torch.isfinite(term.detach()) for name, (_, term) in terms.items()}
-    bad = {name: mask for name, mask in bad.items() if mask.any()}
-    if not bad:
-        return Finding(steep(step, terms) or ["the weights"])
+    with holding(step.share):
+        terms = {name: (player, term) for player in players for name, term in player.terms(step).items()}
+        bad = {name: everywhere(~torch.isfinite(term.detach())) for name, (_, term) in terms.items()}
+        bad = {name: mask for name, mask in bad.items() if mask.any()}
+        if not bad:
+            return Finding(steep(step, terms) or ["the weights"])
     masks = [mask for mask in bad.values() if mask.ndim]
     samples = torch.stack(masks).any(0).nonzero().flatten().cpu() if masks else torch.empty(0, dtype=torch.int64)
     penalties = [name for name in bad if name in step.network.penalties]
@@ -170,9 +172,15 @@ def steep(step: Step, terms: dict[str, Any]) -> list[str]:
     for name, (player, term) in terms.items():
         weights = [p for p in player.optimizer.parameters if p.requires_grad]
         gradients = torch.autograd.grad(step.mean(term), weights, retain_graph=True, allow_unused=True)
-        if not all_finite(gradient for gradient in gradients if gradient is not None):
+        finite = all_finite(gradient for gradient in gradients if gradient is not None)
+        if everywhere(torch.tensor(not finite, device=term.device)):
             found.append(f"the gradient of {name}")
     return found
+
+
+def everywhere(mask: Tensor) -> Tensor:
+    """Which samples of the whole batch; of a term of the batch as a whole, whether any process says so."""
+    return (all_gather(mask.int()) if mask.ndim else all_sum(mask.int())) > 0
 
 
 def wild_columns(values: Tensor) -> list[tuple[int, int, float]]:

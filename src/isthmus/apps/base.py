@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import Autoencoder, __version__
 from ..files import folder_aside
-from ..saving import FORMAT, load_model, read, read_config, read_tensors, refuse_replacing, write_files, written
+from ..saving import FORMAT, is_first, load_model, read, read_config, read_tensors, refuse_replacing, write_files, written
 
 MODEL = "model"  # the folder of the autoencoder, and the parameter that it may be given as
 FURTHER = "models"  # the folder of further ones, where an application is of several
@@ -103,6 +103,8 @@ class Application(BaseEstimator):
     def save(self, path, overwrite=False):
         """Writes the folder `path`: config.json, state.safetensors, README.md, and the autoencoder in model/; see `load`."""
         check_is_fitted(self, "model_")
+        if not is_first():
+            return
         path = Path(path).expanduser()
         refuse_replacing(path, overwrite)
         params = {name: value for name, value in self.get_params(deep=False).items() if name != MODEL}

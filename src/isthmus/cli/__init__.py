@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        note(f"isthmus: {spoken(error)}")
+        print(f"isthmus: {spoken(error)}", file=sys.stderr)  # by each of several processes, for it may be the only one to fail
         return 1
     finally:
         warnings.formatwarning = shown

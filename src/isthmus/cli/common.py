@@ -1,6 +1,7 @@
 """What commands share: their flags, how they open data and models, and how they answer."""
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -145,8 +146,15 @@ def label_of(model, text: str | None):
 
 def tell(result, as_json: bool, text) -> None:
     """The command's result on stdout: JSON for programs, else what `text()` gives."""
-    print(json.dumps(result, default=str) if as_json else text())
+    if speaks():
+        print(json.dumps(result, default=str) if as_json else text())
 
 
 def note(text: str) -> None:
-    print(text, file=sys.stderr)
+    if speaks():
+        print(text, file=sys.stderr)
+
+
+def speaks() -> bool:
+    """Whether this process is the first, of those that train together where several were started."""
+    return int(os.environ.get("WORLD_SIZE", 1)) == 1 or int(os.environ.get("RANK", 0)) == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from .common import Data, Force, Json, Kind, Out, ReadingFlags, app, condition_of, note, opened, tell
 from .output import refuse_unwritable
@@ -24,6 +25,7 @@ Choices = Annotated[
 TASKS: tuple[str, ...] = (
     "map", "cluster", "search", "detect", "compress", "lossless", "restore", "forecast", "recommend", "generate",
 )  # fmt: skip
+TORCHRUN = "torchrun --nproc-per-node {} -m isthmus fit ..."
 NAME_WIDTH = 24  # of the column of presets
 
 
@@ -69,6 +71,8 @@ def fit(
         Path | None, Parameter(help="Folder to keep the run in: after it was stopped, the same command goes on.")
     ] = None,
     seed: int = 0,
+    ray: Annotated[str | None, Parameter(help="Train on the cluster of Ray at this address: host:port, or auto.")] = None,
+    workers: Annotated[int, Parameter(validator=Number(gte=1), help="Processes that train together, with --ray.")] = 1,
     reading: ReadingFlags | None = None,
     force: Force = False,
     as_json: Json = False,
@@ -79,12 +83,22 @@ def fit(
     ends with the same model as if nothing had happened.
 
     With --task, what is trained and saved is an application with its model, and --set reaches the application's parameters too.
+
+    Several processes train together where torchrun starts them, or with --ray; --batch-size is what they share.
     """
+    arguments = locals() | {"ray": None, "workers": 1}
     from .. import callbacks
     from ..saving import refuse_replacing
 
     refuse_replacing(output, force)
     refuse_unwritable(output)
+    if ray is not None:
+        from .. import distributed
+
+        distributed.fit(ray, workers, arguments)
+        return tell({"model": str(output), "workers": workers}, as_json, lambda: f"{output}: trained by {workers} workers")
+    if workers > 1:
+        raise ValueError(f"--workers {workers} is for a cluster, --ray ADDRESS. On one machine: {TORCHRUN.format(workers)}")
     given = {
         "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience,
         "loss": loss, "kind": kind, "scale": scale, "device": device,
@@ -124,6 +138,7 @@ def fit(
     tell_fitted(output, task, model, as_json)
     if early.asked:
         raise KeyboardInterrupt(f"stopped by Ctrl-C after epoch {model.n_iter_}; the model so far is in {output}.")
+    return None
 
 
 @app.command

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from .common import (
     Data,
@@ -40,12 +41,26 @@ def demo(*, output: Out = Path("isthmus-demo"), seed: int = 0, as_json: Json = F
 
 
 @app.command
-def encode(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
+def encode(
+    model: Path,
+    data: Data,
+    *,
+    output: Out,
+    ray: Annotated[str | None, Parameter(help="Encode Parquet on the cluster of Ray at host:port, or auto.")] = None,
+    workers: Annotated[int | None, Parameter(validator=Number(gte=1), help="Processes that encode, with --ray.")] = None,
+    reading: ReadingFlags | None = None,
+    force: Force = False,
+):
     """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
 
     As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users. As .npz,
     every sample's code is an array of its own, in its natural shape, under the name of its file: for codes that differ in size.
+    With --ray, DATA is a Parquet file or a folder of them, and OUT a folder of Parquet files with the codes in the same order.
     """
+    if ray is not None:
+        from .. import distributed
+
+        return distributed.encode(ray, model, data, output, force, workers)
     target = free_file(output, (".npy", ".npz", ".csv", ".parquet"), force)
     fitted = loaded(model)
     X, names = opened_for(fitted, data, reading)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..records import Data
+from .collective import Share, all_sum, batch_size
 from .random import Random
 from .ranges import Range, check_ranges
 
@@ -146,25 +147,26 @@ def part_of(value, table: Mapping[str, type], role: str):
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """(batch, ...) to (...): the mean over the samples, each counted as much as its weight says.
+    """(batch, ...) to (...): the mean over the samples of the whole batch, each counted as much as its weight says.
 
     >>> weighted_mean(torch.tensor([1.0, 4.0]), torch.tensor([2.0, 1.0]))
     tensor(2.)
     """
     if weight is None:
-        return values.mean(0)
+        return values.mean(0) if batch_size(values) == len(values) else all_sum(values.sum(0)) / batch_size(values)
     weight = weight.view(-1, *[1] * (values.ndim - 1))
-    return (values * weight).sum(0) / weight.sum()
+    return all_sum((values * weight).sum(0)) / all_sum(weight.sum())
 
 
 class Step:
     """One training step as objective and penalties see it; code and output are computed when first read.
 
-    network : the Network; batch : the Batch; random : a Random keyed by (seed, epoch, sample).
+    network : the Network; batch : the Batch; random : a Random keyed by (seed, epoch, sample); share : what part of a batch
+    this is, where several processes share it.
     """
 
-    def __init__(self, network, batch: Batch, random: Random):
-        self.network, self.batch, self.random = network, batch, random
+    def __init__(self, network, batch: Batch, random: Random, share: Share | None = None):
+        self.network, self.batch, self.random, self.share = network, batch, random, share
 
     @cached_property
     def source(self) -> Data:
@@ -210,5 +212,14 @@ class Step:
         return self.network.loss(self.output, self.batch.target)
 
     def mean(self, term: Tensor) -> Tensor:
-        """The one place where samples are averaged: (batch,) to the weighted mean; a term of the whole batch, (), stays."""
-        return term if term.ndim == 0 else weighted_mean(term, self.batch.sample_weight)
+        """The one place where samples are averaged: (batch,) to the weighted mean; a term of the whole batch, (), stays.
+
+        Where several processes share the batch, what they get adds up to that.
+        """
+        weight, share = self.batch.sample_weight, self.share
+        if share is None:
+            return term if term.ndim == 0 else weighted_mean(term, weight)
+        if term.ndim == 0:
+            return term / share.processes
+        total = (term if weight is None else term * weight).sum() / share.weight
+        return total / share.processes if share.is_all else total

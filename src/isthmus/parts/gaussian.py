@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Code, Part, Step
+from .collective import all_sum, batch_size
 from .layers import bias_of, linear_from
 from .ranges import number, whole
 
@@ -124,11 +125,11 @@ class Gaussian(Part):
     def after(self, step: Step) -> None:
         self.steps += 1
         kl = step.code.extra["kl"]
-        self.summed += kl.sum(0)
-        self.samples += len(kl)
+        self.summed += all_sum(kl.sum(0))
+        self.samples += batch_size(kl)
         prior = step.network.prior
         if prior is not None and prior.trained:
-            self.beyond += step.rate.sum() - kl.sum()
+            self.beyond += all_sum(step.rate.sum() - kl.sum())
 
     def health(self) -> dict:
         count = self.samples.clamp_min(1)

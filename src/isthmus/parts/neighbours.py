@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import Part, Step
+from .collective import all_gather
 from .ranges import number
 
 _HALVINGS = 20  # of the interval in which a bandwidth is looked for: more than float32 tells apart
@@ -44,11 +45,11 @@ class TSNE(Part):
         self.width = width
 
     def forward(self, step: Step) -> Tensor:
-        z = step.code.z.flatten(1)
+        z = all_gather(step.code.z.flatten(1))
         if len(z) < 4:  # too few to be nearer and farther
             return z.sum() * 0.0
         with torch.no_grad():
-            p = affinities(features_of(step.network, step.batch.source), self.perplexity)
+            p = affinities(all_gather(features_of(step.network, step.batch.source)), self.perplexity)
         return self.weight * divergence(p, z / self.width)
 
 

@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from .architectures import Absent
 from .base import Data, Part, Step, weighted_mean
 from .bottlenecks import Plain
+from .collective import all_gather, all_max, all_sum, batch_size
 from .dense import Dense
 from .gaussian import Gaussian, log_normal
 from .neighbours import TSNE
@@ -71,7 +72,7 @@ class Contractive(Part):
     def forward(self, step: Step) -> Tensor:
         squared = jacobian_norm if self.method == "exact" else estimated_jacobian_norm
         random = step.random.stream("contractive")
-        if not self.scaled or len(step.code.z) == 1:
+        if not self.scaled or batch_size(step.code.z) == 1:
             return self.weight * squared(step.network, step.source, random)
         weight = step.batch.sample_weight
         z = step.code.z.flatten(1)
@@ -245,9 +246,9 @@ class Sparsity(Part):
     @torch.no_grad()
     def after(self, step: Step) -> None:
         hidden = step.activations[self.layer].flatten(1).abs()
-        least = self.target if self.kind == "kl" else 0.01 * hidden.max()
+        least = self.target if self.kind == "kl" else 0.01 * all_max(hidden.max())
         share = (hidden > least).to(self.counted).mean(1)
-        self.counted += torch.stack([share.sum(), torch.ones_like(share).sum()])
+        self.counted += all_sum(torch.stack([share.sum(), torch.ones_like(share).sum()]))
 
     def health(self) -> dict[str, float]:
         """The share of the layer's units that a sample activates, over the samples since it was last asked."""
@@ -287,7 +288,7 @@ class MMD(Part):
 
     def forward(self, step: Step) -> Tensor:
         z = step.code.z.flatten(1)
-        drawn = step.random.stream("mmd").normal_like(z)
+        z, drawn = all_gather(z), all_gather(step.random.stream("mmd").normal_like(z))
         return self.weight * z.shape[1] * mmd(z[:256], drawn[:256])
 
 
@@ -337,7 +338,7 @@ class TotalCorrelation(Part):
 
     def forward(self, step: Step) -> Tensor:
         extra = step.code.extra
-        z, mean, logvar = (values[:256] for values in (step.code.z, extra["mean"], extra["logvar"]))
+        z, mean, logvar = (all_gather(values)[:256] for values in (step.code.z, extra["mean"], extra["logvar"]))
         each = log_normal(z[:, None], mean, logvar)  # (batch, batch, n)
         joint = each.sum(2).logsumexp(1)  # (batch,)
         apart = each.logsumexp(1).sum(1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Code, Part, Step
+from .collective import all_gather, all_sum
 from .layers import linear_from
 from .ranges import number, whole, wholes
 
@@ -68,7 +69,7 @@ class Quantized(Part):
 
     @torch.no_grad()
     def after(self, step: Step) -> None:
-        self.used += torch.bincount(step.code.extra["index"].flatten(), minlength=len(self.used))
+        self.used += all_sum(torch.bincount(step.code.extra["index"].flatten(), minlength=len(self.used)))
 
     def health(self) -> dict[str, float]:
         share = self.used / self.used.sum().clamp_min(1)
@@ -133,7 +134,7 @@ class VectorQuantized(Quantized):
     def forward(self, hidden, random=None) -> Code:
         vectors = self.vectors(hidden)  # (batch, *places, dim)
         if random is not None and not self.count.any():
-            self.start(vectors.detach())
+            self.start(all_gather(vectors.detach()))
         index, residuals, rest = self.chosen(vectors)
         quantised = vectors - rest  # the sum of the chosen entries
         cost = self.commitment * rest.flatten(1).square().sum(1)
@@ -183,7 +184,7 @@ class VectorQuantized(Quantized):
     def after(self, step: Step) -> None:
         levels = zip(step.code.extra["by_level"], step.code.extra["residuals"], strict=True)
         for level, (index, vectors) in enumerate(levels):
-            flat, vectors = index.flatten(), vectors.detach().reshape(-1, self.width)
+            flat, vectors = all_gather(index).flatten(), all_gather(vectors.detach()).reshape(-1, self.width)
             self.used += torch.bincount(flat + level * self.codebook_size, minlength=len(self.used))
             count = torch.bincount(flat, minlength=self.codebook_size).to(vectors)
             total = torch.zeros_like(self.codebook[level]).index_add_(0, flat, vectors)

@@ -55,13 +55,14 @@ class Random:
     True
     """
 
-    def __init__(self, seed: int, stream: str, step: int, rows: Tensor):
+    def __init__(self, seed: int, stream: str, step: int, rows: Tensor, first: Tensor | None = None):
         self.seed, self.name, self.step, self.rows = seed, stream, step, rows
+        self.first = rows[:1] if first is None else first  # of the whole batch, of which `rows` may be a part
         self.draws = 0
 
     def stream(self, name: str) -> "Random":
         """An independent source for one part, so that adding a part does not change what the others draw."""
-        return Random(self.seed, f"{self.name}/{name}", self.step, self.rows)
+        return Random(self.seed, f"{self.name}/{name}", self.step, self.rows, self.first)
 
     def _bits(self, count: int) -> Tensor:
         """64 random bits for each of (batch, count), as int64."""
@@ -88,7 +89,7 @@ class Random:
 
     def shared(self, shape: tuple[int, ...], dtype=torch.float32) -> Tensor:
         """`shape`, uniform in (0, 1): one draw for the whole batch, keyed by its first sample."""
-        first = Random(self.seed, f"{self.name}/shared", self.step, self.rows[:1])
+        first = Random(self.seed, f"{self.name}/shared", self.step, self.first)
         self.draws += 1
         first.draws = self.draws
         return first.uniform(shape, dtype)[0]

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Code, Part, Step, is_auto
+from .collective import all_gather, all_sum, batch_size
 from .layers import linear_from
 from .ranges import number, whole
 
@@ -80,7 +81,7 @@ class Rounded(Part):
     def forward(self, hidden, random=None) -> Code:
         v, step = self.linear(hidden), self.steps  # (batch, *places, width)
         if random is not None and not self.started:
-            self.start(v.detach())
+            self.start(all_gather(v.detach()))
         index = (v / step).round().detach()
         z = v + step * (random.uniform_like(v) - 0.5) if random is not None else step * index if self.rounds else v
         return Code(z, cost=self.beta * self.nats(z, step).flatten(1).sum(1), extra={"index": index.to(torch.int64)})
@@ -115,8 +116,8 @@ class Rounded(Part):
     @torch.no_grad()
     def after(self, step: Step) -> None:
         if self.beta:
-            self.bits += step.code.cost.sum() / (self.beta * math.log(2))  # type: ignore[union-attr]
-        self.samples += len(step.code.z)
+            self.bits += all_sum(step.code.cost.sum()) / (self.beta * math.log(2))  # type: ignore[union-attr]
+        self.samples += batch_size(step.code.z)
 
     def health(self) -> dict:
         bits = float(self.bits / self.samples.clamp_min(1))

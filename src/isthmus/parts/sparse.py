@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Code, Part, Step, is_auto, weighted_mean
+from .collective import all_max, all_sum, batch_size, kth_largest
 from .layers import ACTIVATIONS, activation_of, linear_from
 from .ranges import number, one_of, whole
 
@@ -65,10 +66,10 @@ class SparseBottleneck(Part):
 
     @torch.no_grad()
     def after(self, step: Step) -> None:
-        active = self.active(step.code.z)
+        active = all_sum(self.active(step.code.z).sum(0))  # samples that each unit is active for
         self.idle += 1
-        self.idle[active.any(0)] = 0
-        self.counted += torch.stack([active.sum(), self.counted.new_tensor(len(active)).to(active.sum())]).to(self.counted)
+        self.idle[active > 0] = 0
+        self.counted += torch.stack([active.sum(), active.new_tensor(batch_size(step.code.z))]).to(self.counted)
 
     def health(self) -> dict[str, float]:
         """As above; the count begins anew."""
@@ -231,6 +232,13 @@ def keep_largest(x: Tensor, k: int) -> Tensor:
     return torch.zeros_like(x).scatter(-1, index, values)
 
 
+def keep_largest_of_all(x: Tensor, k: int) -> Tensor:
+    """(batch, units) with all but the k * batch largest of the batch set to zero."""
+    if batch_size(x) == len(x):
+        return keep_largest(x.view(1, -1), k * len(x)).view_as(x)
+    return x * (x >= kth_largest(x, k * batch_size(x)))
+
+
 class BatchTopK(TopK):
     """Keeps the k * batch largest activations of a whole batch, so that samples may use more or fewer (Bussmann et al. 2024).
 
@@ -269,8 +277,7 @@ class BatchTopK(TopK):
         excited = self.act(before)
         if random is None:
             return Code(self.project(excited), extra={"before": before})
-        z = keep_largest(excited.view(1, -1), self.kept * len(before)).view_as(before)
-        return Code(z, extra={"before": before})
+        return Code(keep_largest_of_all(excited, self.kept), extra={"before": before})
 
     def project(self, z):
         return z * (z > self.threshold / self.averaged.clamp_min(1e-12))
@@ -279,7 +286,7 @@ class BatchTopK(TopK):
     def after(self, step: Step) -> None:
         super().after(step)
         z = step.code.z
-        least = torch.where(z > 0, z, torch.inf).min()
+        least = -all_max(-torch.where(z > 0, z, torch.inf).min())
         if torch.isfinite(least):
             self.threshold.lerp_(least.to(self.threshold), 1 - self.decay)
             self.averaged.lerp_(torch.ones_like(self.averaged), 1 - self.decay)
