@@ -7,13 +7,17 @@ BIN    := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 export PYTHON
 
-.PHONY: demo test lint format resolve constraints wheel clean
+.PHONY: demo test test-distributed lint format resolve constraints wheel clean
 
 demo: $(VENV)/.base
 	$(BIN)/isthmus demo
 
 test: lint
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Every variant in two processes, and a cluster of Ray on this machine: some minutes more.
+test-distributed: $(VENV)/.dev
+	ISTHMUS_WHOLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "distributed or ray" tests/test_parallel.py tests/test_ray.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -26,11 +26,18 @@ MORE = {  # besides the table of the family
 }
 
 
+FEW = (  # that between them use every part which looks at a batch as a whole; ISTHMUS_WHOLE=1 takes the whole table
+    "linear", "denoising", "kl_sparse", "batch_topk", "jumprelu", "beta_tc", "info", "adversarial", "conditional", "vq", "rounded map",
+    "neighbours", "levels by their neighbours",
+)  # fmt: skip
+
+
 def names() -> list[str]:
     """Of all that is to be equal; what takes long is what no process shares: priors fitted when all is trained."""
     from family import VARIANTS
 
-    return [name for name in VARIANTS if name not in ("autoregressive", "regularised")] + list(MORE)
+    every = [name for name in VARIANTS if name not in ("autoregressive", "regularised")]
+    return [name for name in every if "ISTHMUS_WHOLE" in os.environ or name in FEW] + list(MORE)
 
 
 def fitted(name: str):

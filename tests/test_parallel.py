@@ -81,6 +81,7 @@ def test_time_is_over_for_all_at_once(pair):
     assert first == second > 0
 
 
+@pytest.mark.skipif("ISTHMUS_WHOLE" not in os.environ, reason="starts Python eight times: make test-distributed")
 def test_a_process_that_is_killed_is_replaced_and_the_run_goes_on_from_its_checkpoint(tmp_path):
     done = torchrun("--max-restarts", 1, PAIR, "killed", tmp_path, folder=tmp_path)
     assert done.returncode == 0, done.stderr

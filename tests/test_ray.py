@@ -11,7 +11,11 @@ import pytest
 from isthmus import load
 from isthmus.cli import main
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own warnings
+    pytest.mark.skipif("ISTHMUS_WHOLE" not in os.environ, reason="starts a cluster: make test-distributed"),
+]
 COLUMNS = [f"pixel{place}" for place in range(64)]
 
 
