@@ -84,7 +84,7 @@ def decode(
 ):
     """Decode codes, as 'isthmus encode' wrote them, into what the data were.
 
-    Vectors, sequences of one length and interactions: .npy or .csv. Tables and series in tables: .csv or .parquet. Pictures: a
+    Vectors, sequences of one length: .npy or .csv. Tables, series in tables, interactions: .csv or .parquet. Pictures: a
     folder of .png files (a name without an ending), or .npy. Films: an .mp4, a folder of them, or .npy. Sound: a folder of .wav
     files, one .wav where there is one sample, or .npz. Sequences of several lengths: .npz. Text: .txt or .jsonl.
 
@@ -147,7 +147,7 @@ def set_rate(target: Path, schema, rate: float | None) -> None:
 def reconstruct(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
     """Encode and decode DATA, and write the result in the form that DATA have.
 
-    Vectors, sequences of one length and interactions: .npy or .csv. Tables and series in tables: .csv or .parquet. Pictures: a
+    Vectors, sequences of one length: .npy or .csv. Tables, series in tables, interactions: .csv or .parquet. Pictures: a
     folder of .png files (a name without an ending) under their old names, or .npy. Films: an .mp4, a folder of them, or .npy.
     Sound: a folder of .wav files, one .wav where there is one sample, or .npz. Sequences of several lengths: .npz. Text: .txt or
     .jsonl.
