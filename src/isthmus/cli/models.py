@@ -102,7 +102,7 @@ def decode(
     with warnings.catch_warnings(action="ignore"):  # of names that look like numbers, which are read as they stand
         found = read_path(codes, "sequences")[0]
     found, names = named_codes(fitted, codes, found)
-    refuse_several(target, len(found))
+    refuse_several(target, found)
     refuse_several_films(target, names)
     values = fitted.inverse_transform(found, label_of(fitted, condition))
     set_rate(target, fitted.target_schema_, rate)
@@ -157,7 +157,7 @@ def reconstruct(model: Path, data: Data, *, output: Out, reading: ReadingFlags |
     fitted = loaded(model)
     target = free_output(output, fitted, force)
     X, names = opened_for(fitted, data, reading)
-    refuse_several(target, len(X))
+    refuse_several(target, X)
     if fitted.target_schema_.kind == "video" and target.suffix.lower() != ".npy":
         return write_films(target, fitted, X, force)
     write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, fitted, force)

@@ -32,12 +32,12 @@ def free_output(path: Path, model, force: bool) -> Path:
     return free_file(path, tuple(ending for ending in schema.endings if ending), force, or_folder)
 
 
-def refuse_several(path: Path, count: int) -> None:
+def refuse_several(path: Path, samples) -> None:
     """Says before the work that a file of one sound cannot hold several."""
     from ..data import sound
 
     if path.suffix.lower() == ".wav":
-        sound.refuse_several(count)
+        sound.refuse_several(len(samples))
 
 
 def free_drawing(path: Path, model, force: bool) -> Path:
