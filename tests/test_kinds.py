@@ -25,6 +25,7 @@ class Row:
     kind: str
     source: Callable[[Path, Path], Path]
     alike: Callable[[Any, Any], None]
+    decoded: Callable[[Any, Any, Any], None] = field(kw_only=True)  # what came from codes alone, and from a table of them
     written: str = ""  # what the command line writes: an ending, or "" for a folder
     components: int = 4
     flags: list[str] = field(default_factory=list)  # of the commands that read data
@@ -132,18 +133,63 @@ def scores(a, b) -> None:
     assert b.columns[0] == "user" and len(b) == a.user.nunique() and len(b.columns) == 1 + a.item.nunique()
 
 
+# ---------------------------------------------------------------------------------------------------- decoded
+
+
+def all_alike(alike):
+    """What is decoded is as what is rebuilt, whether or not the file of codes names the samples."""
+
+    def compared(X, plain, named) -> None:
+        alike(X, plain)
+        alike(X, named)
+
+    return compared
+
+
+def same_series(X, plain, named) -> None:
+    """Codes do not say how long a series was, but in a table they say which it was."""
+    for one in (plain, named):
+        pd.testing.assert_frame_equal(one[:0].astype({"unique_id": object}), X[:0].astype({"unique_id": object}))
+    assert plain.unique_id.unique().tolist() == list(range(6))
+    assert named.unique_id.unique().tolist() == X.unique_id.unique().tolist()
+
+
+def same_sounds(X, plain, named) -> None:
+    assert named.rate == plain.rate == X.rate and named.names == X.names and plain.names == [f"{i}.wav" for i in range(6)]
+
+
+def same_film(X, plain, named) -> None:
+    """Of the same windows, the last of which is now whole, at the same rate."""
+    for one in (plain, named):
+        arrays(X, one)
+        assert one.rate == X.rate and len(one.films[0]) == 8 * len(X)
+
+
+def same_users(X, plain, named) -> None:
+    scores(X, named)
+    assert named.user.tolist() == sorted(X.user.unique()) and list(plain.columns) == list(named.columns[1:])
+
+
 KINDS = {
-    "vectors": Row("vectors", digits, arrays, ".npy"),
-    "table": Row("table", penguins, frames, ".csv", 3),
-    "images": Row("images", numerals, arrays),
-    "sequences of one length": Row("sequences", heartbeats, arrays, ".npy", flags=["--kind", "sequences"]),
-    "sequences in long form": Row("sequences", hours, long_frames, ".csv", 2),
-    "sound": Row("mel", spoken, lists, flags=["--kind", "mel"]),
-    "text": Row("text", captions, sentences, ".txt", 16),
-    "video": Row(
-        "video", road, arrays, ".mp4", flags=["--frames", "8", "--size", "24,42"], reading={"frames": 8, "size": (24, 42)}
+    "vectors": Row("vectors", digits, arrays, ".npy", decoded=all_alike(arrays)),
+    "table": Row("table", penguins, frames, ".csv", 3, decoded=all_alike(frames)),
+    "images": Row("images", numerals, arrays, decoded=all_alike(arrays)),
+    "sequences of one length": Row(
+        "sequences", heartbeats, arrays, ".npy", flags=["--kind", "sequences"], decoded=all_alike(arrays)
     ),
-    "interactions": Row("interactions", ratings, scores, ".parquet", flags=["--kind", "interactions"]),
+    "sequences in long form": Row("sequences", hours, long_frames, ".csv", 2, decoded=same_series),
+    "sound": Row("mel", spoken, lists, flags=["--kind", "mel"], decoded=same_sounds),
+    "text": Row("text", captions, sentences, ".txt", 16, decoded=all_alike(sentences)),
+    "video": Row(
+        "video",
+        road,
+        arrays,
+        ".mp4",
+        flags=["--frames", "8", "--size", "24,42"],
+        reading={"frames": 8, "size": (24, 42)},
+        decoded=same_film,
+    ),
+    "interactions": Row("interactions", ratings, scores, ".parquet", flags=["--kind", "interactions"], decoded=same_users),
 }
 
 
@@ -173,16 +219,23 @@ def test_a_kind_goes_through_every_verb_and_back(case, tmp_path):
 @pytest.mark.parametrize("case", KINDS, indirect=True)
 def test_a_kind_goes_through_the_command_line_and_back(case, tmp_path, capsys):
     row, path, (X, kind) = case
-    model, codes, out = tmp_path / "model", tmp_path / "codes.npy", tmp_path / f"out{row.written}"
-    reading = row.flags if "--frames" in row.flags else []
+    model, codes, table = (tmp_path / name for name in ("model", "codes.npy", "codes.csv"))
+    out, plain, named = (tmp_path / f"{name}{row.written}" for name in ("out", "plain", "named"))
     for tokens in (
         ["info", path, *row.flags],
         ["fit", path, *row.flags, "-n", row.components, "--epochs", EPOCHS, "-o", model],
-        ["encode", model, path, *reading, "-o", codes],
-        ["reconstruct", model, path, *reading, "-o", out],
+        ["encode", model, path, "-o", codes],
+        ["reconstruct", model, path, "-o", out],
+        ["encode", model, path, "-o", table],
+        ["decode", model, codes, "-o", plain],
+        ["decode", model, table, "-o", named],
     ):
         assert cli.main([str(token) for token in tokens]) == 0, capsys.readouterr().err
     fitted = load(model)
     assert fitted.schema_.kind == kind
     np.testing.assert_array_equal(np.load(codes), fitted.transform(X))
-    row.alike(X, open_data(out, "auto" if kind == "interactions" else kind, **row.reading)[0])
+    numbers = pd.read_csv(table)[fitted.get_feature_names_out()]
+    np.testing.assert_allclose(numbers, np.load(codes), rtol=1e-7)  # as exact as pandas reads text
+    read = [open_data(path, "auto" if kind == "interactions" else kind, **row.reading)[0] for path in (out, plain, named)]
+    row.alike(X, read[0])
+    row.decoded(X, *read[1:])

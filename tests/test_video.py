@@ -369,7 +369,9 @@ CALLS = {
     "no frames": (lambda clip: open_video(clip, 0), ValueError, "frames=0"),
     "no stride": (lambda clip: open_video(clip, stride=0), ValueError, "stride=0"),
     "no films": (lambda clip: read_path(clip.parent.parent / "nothing", "video"), FileNotFoundError, "does not exist"),
-    "another size": (lambda clip: fit(open_video(clip, 4, size=(8, 8))).transform(clip), ValueError, "16 x 24 pixels"),
+    "another size": (
+        lambda clip: fit(open_video(clip, 4, size=(8, 8))).transform(open_video(clip, 4)), ValueError, "16 x 24 pixels",
+    ),
     "another length": (lambda clip: fit(ARRAYS["colour"]).transform(open_video(clip, 4)), ValueError, "4 frames.*5 frames"),
     "pictures": (lambda clip: fit(ARRAYS["colour"]).transform(np.zeros((2, 8, 8), np.uint8)), ValueError, "frames, height"),
     "sixteen bits in a film": (

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 
 from . import datasets
-from .data import KINDS, Clips, Rows, open_data
+from .data import KINDS, Clips, Rows, layout_of, open_data
 from .network import in_blocks, layers_of
 from .parts.neighbours import features_of
 from .saving import MissingPart, load_model, read_config
 from .trouble import signs_of_collapse
+
+_LONGEST, _SHOWN = 24, 12  # characters of a text, and names of columns, that are shown
 
 
 def about_model(path: Path) -> dict:
@@ -46,6 +48,7 @@ def about_data(what: str, kind: str = "auto", **reading) -> dict:
     """The kind, shape, type, range and scaling that `fit` would find; `reading` says how files are read."""
     X = datasets.load(what)[0] if datasets.is_name(what) else what
     X, kind = open_data(X, kind, **reading)
+    layout = layout_of(X) if kind == "vectors" else None
     X = KINDS[kind].check(X)
     schema: Any = KINDS[kind].learn(X)
     if kind == "table":
@@ -60,6 +63,7 @@ def about_data(what: str, kind: str = "auto", **reading) -> dict:
         "samples": int(X.shape[0]),
         **about_films(X),
         "shape": list(schema.shape),
+        **({} if layout is None else {"columns": [cells.name for cells in layout.columns]}),
         **(schema.about(X) if schema.axes == 1 else {}),
         "dtype": schema.dtype,
         "least": float(schema.learnt.low.min()),
@@ -102,7 +106,7 @@ def columns_of(schema, X) -> list[dict]:
         {
             "column": cell.name,
             "read as": cell.role + (" (tails drawn in)" if cell.tails else ""),
-            "holds": ", ".join(map(str, cell.values[:4])) + (f", ... ({len(cell.values)})" if len(cell.values) > 4 else ""),
+            "holds": listed([clipped(str(value)) for value in cell.values], 4),
             "missing": f"{np.isnan(cell.encode(X[cell.name])[:, 0]).mean():.1%}",
         }
         for cell in schema.cells
@@ -150,14 +154,31 @@ def constant_columns(schema) -> dict:
 
 def as_text(facts: dict) -> str:
     """The facts, a line each, and the layers as a table."""
-    width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if name not in ("layers", "columns")]
+    width, told = max(map(len, facts)), dict(facts)
+    if facts.get("columns") and isinstance(facts["columns"][0], str):  # names alone, which fill no table
+        told["columns"] = listed([clipped(name) for name in facts["columns"]], _SHOWN)
+    lines = [f"{name:<{width}}  {value}" for name, value in told.items() if name != "layers" and not is_table(value)]
     if "layers" in facts:
         rows = [(r["layer"], r["kind"], " x ".join(map(str, r["output"])), f"{r['parameters']:,}") for r in facts["layers"]]
         lines += ["", *aligned([("layer", "kind", "output", "parameters"), *rows])]
-    if "columns" in facts:
+    if is_table(facts.get("columns")):
         lines += ["", *aligned([tuple(facts["columns"][0]), *(tuple(column.values()) for column in facts["columns"])])]
     return "\n".join(lines)
+
+
+def is_table(value) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def listed(words: list[str], most: int) -> str:
+    """The first few, and how many there are where that is more."""
+    return ", ".join(words[:most]) + (f", ... ({len(words)})" if len(words) > most else "")
+
+
+def clipped(text: str) -> str:
+    """A text that is short enough for a column, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
 
 
 def aligned(rows: list[tuple]) -> list[str]:

@@ -233,7 +233,7 @@ class Forecaster(Application):
     def past(self, X):
         """`X` as forecasts read it: series without gaps, windows of frames, or sentences; refuses what is too short."""
         check_is_fitted(self, "way_")
-        past = self.way_.read(opened(X))
+        past = self.way_.read(opened(X, **self.reading_))
         self.way_.check(past)
         return past
 
@@ -249,6 +249,11 @@ class Forecaster(Application):
     @property
     def horizon_(self) -> int:
         return self.way_.horizon
+
+    @property
+    def reading_(self) -> dict:
+        """How `data.read_path` reads what is to be forecast: films in windows of the length and the size that the model reads."""
+        return self.model_.schema_.reading
 
     @property
     def window_(self) -> tuple[int, ...]:
@@ -275,9 +280,9 @@ class Forecaster(Application):
         self.method_, self.comparison_ = state["method"], state["comparison"]
 
 
-def opened(X) -> Any:
-    """A path as what lies there."""
-    return open_data(X, Forecaster.kind_of_path(X))[0] if isinstance(X, str | Path) else X
+def opened(X, **reading) -> Any:
+    """A path as what lies there, read as `data.read_path` is told."""
+    return open_data(X, Forecaster.kind_of_path(X), **reading)[0] if isinstance(X, str | Path) else X
 
 
 def way_of(X) -> str:

@@ -43,7 +43,13 @@ def height_and_width(_, tokens) -> tuple[int, int]:
 
 Size = Annotated[
     tuple[int, int] | None,
-    Parameter(negative="", n_tokens=1, converter=height_and_width, help="Height and width to resize films to: 48,64."),
+    Parameter(
+        negative="",
+        n_tokens=1,
+        converter=height_and_width,
+        metavar="H,W",
+        help="Height and width to resize films to: 48,64; their own, or the model's.",
+    ),
 ]
 
 
@@ -63,7 +69,17 @@ class ReadingFlags:
 
 def opened_for(model, data: str, reading: ReadingFlags | None = None):
     """The data as a model reads them, and the names of its pictures."""
-    return opened(data, model.schema_.kind, ReadingFlags(**model.schema_.reading | options_of(reading)))[:2]
+    X, names, _ = opened(data, model.schema_.kind, ReadingFlags(**model.schema_.reading | options_of(reading)))
+    tell_resized(data, X, reading)
+    return X, names
+
+
+def tell_resized(data: str, X, reading: ReadingFlags | None) -> None:
+    """Says that films are resized to the size of a model's, where nobody asked for that."""
+    sizes = {film.filmed for film in getattr(X, "films", ())} - {tuple(getattr(X, "shape", ())[2:4])}
+    if sizes and (reading is None or reading.size is None):
+        seen = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
+        note(f"{data}: resized from {seen} to {X.shape[2]} x {X.shape[3]} pixels, the size of the model's films")
 
 
 def opened(data: str, kind: str, reading: ReadingFlags | None = None, memory_limit: str | None = None):

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .common import Data, Force, Json, Out, ReadingFlags, app, loaded_application, note, opened, options_of, tell
+from .common import Data, Force, Json, Out, ReadingFlags, app, loaded_application, note, opened, options_of, tell, tell_resized
 from .output import free_file
 
 
@@ -32,7 +32,8 @@ def forecast(
     target = free_file(output, ENDINGS[forecaster.way_.kind], force)
     from .. import page_forecast
 
-    X, _, _ = opened(data, forecaster.kind_of_path(data), read_like(forecaster, reading))
+    X, _, _ = opened(data, forecaster.kind_of_path(data), ReadingFlags(**forecaster.reading_ | options_of(reading)))
+    tell_resized(data, X, reading)
     found = page_forecast.Findings(forecaster, X, horizon)
     page_forecast.write(found, target, overwrite=force)
     result = {"output": str(target), "method": forecaster.method_, "horizon": found.horizon, "samples": len(found)}
@@ -48,9 +49,3 @@ ENDINGS = {
     "text": (".txt", ".jsonl", ".html"),
     "answers": (".txt", ".jsonl", ".html"),
 }
-
-
-def read_like(forecaster, reading: ReadingFlags | None) -> ReadingFlags:
-    """How files are read; windows of films are as long as the past that the model reads."""
-    known = {"frames": forecaster.way_.window} if forecaster.way_.kind == "video" else {}
-    return ReadingFlags(**known | options_of(reading))

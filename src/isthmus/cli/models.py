@@ -1,5 +1,7 @@
 """The verbs of a model: encode, decode, reconstruct, impute, report, info; and the demo."""
 
+import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +25,7 @@ from .common import (
     tell,
     told_to,
 )
-from .output import free_file, free_output, sizes_of, write_films, write_result
+from .output import free_file, free_output, refuse_several, sizes_of, write_films, write_result
 
 
 @app.command
@@ -53,8 +55,9 @@ def encode(
 ):
     """Write the codes of DATA, block by block, as a .npy array (n, numbers in the code).
 
-    As .csv or .parquet, codes have named columns, with the names of files before them, or of interactions the users. As .npz,
-    every sample's code is an array of its own, in its natural shape, under the name of its file: for codes that differ in size.
+    As .csv or .parquet, codes have named columns, with the names of the samples before them: of files, of the films that windows
+    are of, of sequences in a table, or of users. As .npz, every sample's code is an array of its own, in its natural shape, under
+    the name of its file: for codes that differ in size.
     With --ray, DATA is a Parquet file or a folder of them, and OUT a folder of Parquet files with the codes in the same order.
     """
     if ray is not None:
@@ -64,18 +67,7 @@ def encode(
     target = free_file(output, (".npy", ".npz", ".csv", ".parquet"), force)
     fitted = loaded(model)
     X, names = opened_for(fitted, data, reading)
-    users = fitted.schema_.kind == "interactions" and target.suffix.lower() not in (".npy", ".npz")
-    if target.suffix.lower() != ".csv" and not users:
-        return fitted.encode_to(target, X, told_to(fitted, data), force, names)
-    from ..data.frames import write_frame
-    from ..files import NAMES, file_aside
-
-    codes = fitted.set_output(transform="pandas").transform(X, told_to(fitted, data))
-    if names is not None:
-        codes.insert(0, NAMES, names)
-    with file_aside(target) as file:
-        write_frame(file, codes if codes.index.name is None else codes.reset_index(), target.suffix.lower())
-    return None
+    return fitted.encode_to(target, X, told_to(fitted, data), force, names)
 
 
 @app.command
@@ -85,38 +77,87 @@ def decode(
     *,
     output: Out,
     condition: Annotated[str | None, Parameter(help="The label to decode as, where the model was fitted with labels.")] = None,
+    rate: Annotated[
+        float | None, Parameter(validator=Number(gt=0), help="Of films: frames a second; that of the model's films, or 25.")
+    ] = None,
     force: Force = False,
 ):
-    """Decode codes into a .npy array, a table, a folder of .png pictures, or a .txt file, as the data were."""
+    """Decode codes, as 'isthmus encode' wrote them, into what the data were.
+
+    Vectors, sequences of one length: .npy or .csv. Tables, series in tables, interactions: .csv or .parquet. Pictures: a
+    folder of .png files (a name without an ending), or .npy. Films: an .mp4, a folder of them, or .npy. Sound: a folder of .wav
+    files, one .wav where there is one sample, or .npz. Sequences of several lengths: .npz. Text: .txt or .jsonl.
+
+    What the file of codes names (.csv, .parquet, .npz) keeps its name. Codes say nothing of where a film ends: its last window is
+    whole. In a folder each film has a file where the codes are .csv or .parquet, which name it, and else each window.
+    """
     fitted = loaded(model, only="decoder")
-    film = fitted.target_schema_.kind == "video"  # codes say nothing of the rate, nor where a film ends
-    target = free_file(output, (".npy",), force) if film else free_output(output, fitted, force)
-    from ..data import Named, read_path
-    from ..files import NAMES
+    target = free_output(output, fitted, force)
+    from ..data import read_path
 
     if not codes.is_file() or codes.suffix.lower() not in (".npy", ".npz", ".csv", ".parquet"):
         raise FileNotFoundError(
             f"{codes} is no file of codes. Give the file that 'isthmus encode' wrote: .npy, .npz, .csv, .parquet."
         )
-    found, names = read_path(codes, "sequences" if codes.suffix.lower() == ".npz" else "auto")[0], None
+    with warnings.catch_warnings(action="ignore"):  # of names that look like numbers, which are read as they stand
+        found = read_path(codes, "sequences")[0]
+    found, names = named_codes(fitted, codes, found)
+    refuse_several(target, found)
+    refuse_several_films(target, names)
+    values = fitted.inverse_transform(found, label_of(fitted, condition))
+    set_rate(target, fitted.target_schema_, rate)
+    write_result(target, values, names, fitted, force)
+
+
+def named_codes(model, path: Path, found) -> tuple:
+    """Codes as the decoder takes them, and the names of files beside them, if any; those of sequences and users are an index."""
+    from ..data import Named
+    from ..files import NAMES
+
     if isinstance(found, Named):
-        found, names = found if None in fitted.code_shape_ else stacked(found), found.names
-    if hasattr(found, "set_index") and found.shape[1] == (fitted.n_components_ or 0) + 1:
-        found = found.set_index(found.columns[0])  # the users, or the names of files, that `encode` wrote beside the codes
-        names = found.index.tolist() if found.index.name == NAMES else None
-    write_result(target, fitted.inverse_transform(found, label_of(fitted, condition)), names, fitted, force)
+        return found if None in model.code_shape_ else stacked(found), found.names
+    if not hasattr(found, "set_index") or found.shape[1] != (model.n_components_ or 0) + 1:
+        return found, None
+    first = found.columns[0]
+    texts = first == NAMES or getattr(getattr(model.target_schema_, "layout", None), "are_texts", False)
+    if texts and path.suffix.lower() == ".csv":  # where 007 was read as a number
+        import pandas
+
+        found[first] = pandas.read_csv(path, usecols=[0], dtype=str)[first]
+    found = found.set_index(first)
+    return found, list(map(str, found.index)) if first == NAMES else None
+
+
+def refuse_several_films(target: Path, names: list[str] | None) -> None:
+    if target.suffix.lower() == ".mp4" and len(set(names or [])) > 1:
+        raise ValueError(f"-o {target}: these are {len(set(names or []))} films. Give the name of a folder, without an ending.")
+
+
+def set_rate(target: Path, schema, rate: float | None) -> None:
+    """The rate at which films are written; tells it where neither the model nor the user has said it."""
+    if schema.kind != "video" or target.suffix.lower() == ".npy":
+        return
+    if rate is not None:
+        schema.rate = Fraction(rate).limit_denominator(1001)
+    elif schema.rate is None:
+        note(f"{target}: {schema.rate_to_write} frames a second, for the model knows no rate; --rate says another")
 
 
 @app.command
 def reconstruct(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
-    """Encode and decode DATA; write a .npy array, a .csv or .parquet table, a folder of .png pictures or films under their old
-    names, or an .mp4.
+    """Encode and decode DATA, and write the result in the form that DATA have.
+
+    Vectors, sequences of one length: .npy or .csv. Tables, series in tables, interactions: .csv or .parquet. Pictures: a
+    folder of .png files (a name without an ending) under their old names, or .npy. Films: an .mp4, a folder of them, or .npy.
+    Sound: a folder of .wav files, one .wav where there is one sample, or .npz. Sequences of several lengths: .npz. Text: .txt or
+    .jsonl.
 
     Of interactions the result are the scores of all items: of users in the order of their names, which a table holds besides.
     """
     fitted = loaded(model)
     target = free_output(output, fitted, force)
     X, names = opened_for(fitted, data, reading)
+    refuse_several(target, X)
     if fitted.target_schema_.kind == "video" and target.suffix.lower() != ".npy":
         return write_films(target, fitted, X, force)
     write_result(target, fitted.reconstruct(X, told_to(fitted, data)), names, fitted, force)
@@ -126,6 +167,11 @@ def reconstruct(model: Path, data: Data, *, output: Out, reading: ReadingFlags |
 def impute(model: Path, data: Data, *, output: Out, reading: ReadingFlags | None = None, force: Force = False):
     """Fill the missing cells of DATA, a table, and no others; write it as .csv or .parquet."""
     fitted = loaded(model)
+    if fitted.schema_.kind != "table":
+        raise ValueError(
+            f"{model} was fitted to {fitted.schema_.kind}, and impute is for tables with missing cells. Fit with --kind table, "
+            "or rebuild samples as a whole: isthmus reconstruct."
+        )
     target = free_output(output, fitted, force)
     write_result(target, fitted.impute(opened_for(fitted, data, reading)[0]), None, fitted, force)
 

@@ -12,10 +12,10 @@ def refuse_unwritable(path: Path) -> None:
         raise PermissionError(f"{path} cannot be written: {parent} is no folder that you may write to. Choose another place.")
 
 
-def free_file(path: Path, suffixes: tuple[str, ...], force: bool) -> Path:
-    """The path, once it is certain that it has a known ending and may be written."""
+def free_file(path: Path, suffixes: tuple[str, ...], force: bool, or_folder: str = "") -> Path:
+    """The path, once it is certain that it has a known ending and may be written; `or_folder` says what else it could be."""
     if path.suffix.lower() not in suffixes:
-        raise ValueError(f"-o {path}: a file that ends in {' or '.join(suffixes)} is expected.")
+        raise ValueError(f"-o {path}: a file that ends in {' or '.join(suffixes)}{or_folder} is expected.")
     from ..files import refuse_existing
 
     refuse_existing(path, force)
@@ -28,7 +28,16 @@ def free_output(path: Path, model, force: bool) -> Path:
     if not path.suffix and "" in schema.endings:
         refuse_replacing_folder(path, schema, force)
         return path
-    return free_file(path, tuple(ending for ending in schema.endings if ending), force)
+    or_folder = ", or the name of a folder, without an ending," if "" in schema.endings else ""
+    return free_file(path, tuple(ending for ending in schema.endings if ending), force, or_folder)
+
+
+def refuse_several(path: Path, samples) -> None:
+    """Says before the work that a file of one sound cannot hold several."""
+    from ..data import sound
+
+    if path.suffix.lower() == ".wav":
+        sound.refuse_several(len(samples))
 
 
 def free_drawing(path: Path, model, force: bool) -> Path:
@@ -56,10 +65,13 @@ def refuse_replacing_folder(path: Path, schema, force: bool) -> None:
 
 def write_result(path: Path, values, names: list[str] | None, model, force: bool) -> None:
     """Samples in a file or a folder, written aside and renamed: a failure leaves nothing behind."""
+    from ..data import Named
     from ..files import file_aside, folder_aside
 
     schema = model.target_schema_
     refuse_outside(path, names or [])
+    if path.suffix.lower() == ".npz" and names is not None and type(values) is list:
+        values = Named(values, names)
     if path.suffix:
         with file_aside(path) as file:
             schema.write_file(file, values, path.suffix.lower())
@@ -81,6 +93,7 @@ def refuse_outside(folder: Path, names: list[str]) -> None:
 def write_films(path: Path, model, clips, force: bool) -> None:
     """Every film rebuilt, as many frames at its rate: as one .mp4, or in a folder under its old name."""
     from ..data import Clips
+    from ..data.video import film_place
     from ..files import file_aside, folder_aside
 
     if not isinstance(clips, Clips):
@@ -93,10 +106,7 @@ def write_films(path: Path, model, clips, force: bool) -> None:
         return
     with folder_aside(path, replace=force) as aside:
         for number, name in enumerate(clips.names):
-            place = aside / Path(name).with_suffix(".mp4")
-            place = aside / f"{name}.mp4" if place.exists() else place  # a.mkv beside a.mp4
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with open(place, "wb") as file:
+            with open(film_place(aside, name), "wb") as file:
                 write_rebuilt(file, model, clips, number)
 
 

@@ -7,6 +7,16 @@ from typing import Any, Literal, get_args
 OnError = Literal["raise", "skip"]
 
 
+def chosen(skip_corrupt: bool, on_error: OnError | None) -> OnError:
+    """What is to be done with what cannot be read, from either of the words for it."""
+    if on_error is None:
+        return "skip" if skip_corrupt else "raise"
+    check_choice(on_error)
+    if skip_corrupt and on_error == "raise":
+        raise ValueError("skip_corrupt=True, but on_error='raise': these say the contrary of one another. Leave one out.")
+    return on_error
+
+
 def check_choice(on_error: str) -> None:
     if on_error not in get_args(OnError):
         raise ValueError(f"on_error={on_error!r}: 'raise' or 'skip' is expected.")

@@ -17,6 +17,7 @@ class Film:
     """The frames of one film, in the order in which they are shown.
 
     path : Path;   rate : frames a second, a Fraction;   shape : of a frame, (height, width, channels);   len : how many
+    filmed : (height, width) in the file
     Frames are uint8: three channels, one where the film is grey; upright, as the film says, and resized where a `size`
     (height, width) is given. Opening reads the table of frames and decodes one of them.
     """
@@ -33,6 +34,8 @@ class Film:
         self.rate, self.times, self.keys = index_of(self.path)
         _, first = next(self.decoded(0, 1))
         self.shape = self.pixels(first).shape
+        lies = round(first.rotation / 90) % 2
+        self.filmed = (first.width, first.height) if lies else (first.height, first.width)
 
     def __len__(self) -> int:
         return len(self.times)

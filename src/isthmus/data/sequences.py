@@ -76,7 +76,7 @@ class Sequences(Schema):
                 "Sequences come as (n, steps) or (n, steps, channels), one or more of each, or as a list of arrays (steps[, "
                 f"channels]); got shape {tuple(X.shape)}."
             )
-        return numeric(X) if isinstance(X, Lazy) else refuse_infinite(numeric(X))
+        return numeric(X) if isinstance(X, Lazy) else refuse_nothing(refuse_infinite(numeric(X)))
 
     @classmethod
     def learn(cls, X, scaling="auto", weight=None):
@@ -233,9 +233,23 @@ def read_npz(path: Path) -> Named:
             raise ValueError(f"{path} is no .npz file of arrays. Save it with numpy.savez(path, **sequences).")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Named([arrays[name] for name in arrays.files], arrays.files)
+            found = Named([arrays[name] for name in arrays.files], arrays.files)
     except Exception as error:  # a damaged zip raises in many ways
         raise ValueError(f"{path} holds arrays that cannot be read safely ({error}). Save numbers with numpy.savez.") from error
+    refuse_unlike(path, found)
+    return found
+
+
+def refuse_unlike(path: Path, arrays: Named) -> None:
+    """Refuses arrays that are no samples of one data set, such as X and y, and names the file."""
+    for name, array in zip(arrays.names, arrays, strict=True):
+        first = arrays[0]
+        if array.ndim != first.ndim or (array.ndim == 2 and array.shape[1] != first.shape[1]):
+            raise ValueError(
+                f"{path} holds arrays of different kinds: {arrays.names[0]!r} of shape {first.shape} and {name!r} of shape "
+                f"{array.shape}. A .npz file is read as sequences, an array each, which have the same channels. Save the array "
+                f"that is meant as .npy: numpy.save('{arrays.names[0]}.npy', numpy.load('{path.name}')['{arrays.names[0]}'])."
+            )
 
 
 def write_npz(file, sequences: Named) -> None:
@@ -267,8 +281,7 @@ def pieces_of(sequences, names: list | None = None, layout: Any = None) -> Piece
                 f"Sequence {called} has shape {tuple(one.shape)}, but sequence {name_of(0, names)} has "
                 f"{tuple(tensors[0].shape)}: all must have the same channels."
             )
-        if one.isnan().all():
-            raise ValueError(f"Sequence {called} holds nothing: all its {len(one)} steps are missing. Leave it out.")
+        refuse_nothing(one[None], called)
         tensors.append(one)
     wide = max((one.dtype for one in tensors), key=lambda dtype: dtype.itemsize)
     pieces = Pieces.of([one.to(wide) for one in tensors], axes=1)
@@ -310,6 +323,15 @@ def known_statistics(steps: np.ndarray, weight) -> Statistics:
 def refuse_infinite(X):
     """The sequences, if no number in them is infinite."""
     refuse(X, torch.isinf, "holds infinity,", "Give a number, NaN for one that is missing, or cut the sequence there.")
+    return X
+
+
+def refuse_nothing(X, called: str | None = None):
+    """`X`, (n, steps[, channels]), once it is certain that every sequence holds a number."""
+    gaps = tensor_of(X).isnan().flatten(1).all(1)
+    if gaps.any():
+        named = called or int(gaps.nonzero()[0])
+        raise ValueError(f"Sequence {named} holds nothing: all its {X.shape[1]} steps are missing. Leave it out.")
     return X
 
 

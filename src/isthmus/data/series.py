@@ -59,6 +59,16 @@ class Form:
         seen, known = other.channels, self.channels
         if seen != known or self.wide != other.wide:
             raise ValueError(f"The frame has the channels {shown(seen)}, but the model was fitted to {shown(known)}.")
+        columns = [name for name in (self.identity, self.step, *known) if name is not None]
+        for name, own in ((self.identity, other.identity), (self.step, other.step)):
+            if name is not None and own != name:
+                cure = "Add that column." if own is None else f"Rename {own!r}."
+                raise ValueError(f"The frame lacks {name!r}; the model was fitted to {shown(columns)}. {cure}")
+        if self.step is None and other.step is not None:
+            raise ValueError(
+                f"The frame has {other.step!r} to sort by; the model was fitted to {shown(columns)}, in the order of the rows. "
+                f"Sort the rows, and leave {other.step!r} out."
+            )
 
     def config(self) -> dict:
         return {"wide": self.wide, "layout": self.layout.config(), "identity": self.identity, "step": self.step}
@@ -66,8 +76,22 @@ class Form:
     def of_this_form(self, like) -> nw.DataFrame | None:
         """`like` as narwhals sees it, if it is a frame with these columns."""
         frame = None if isinstance(like, np.ndarray | list | tuple | str) else frame_of(like)
-        names = {self.identity, *(self.channels[:1] if self.wide else self.channels)}
+        names = {self.identity, self.step, *(self.channels[:1] if self.wide else self.channels)}
         return frame if frame is not None and names - {None} <= set(frame.columns) else None
+
+    def names_of(self, codes, count: int) -> list:
+        """The names of new sequences: those in the index of a frame of codes that is called as their column, else numbers."""
+        index: Any = getattr(codes, "index", None)
+        named = self.identity is not None and getattr(index, "name", None) == self.identity and len(index) == count
+        names = index.tolist() if named else list(range(count))
+        return [str(name) for name in names] if named and self.are_texts else names
+
+    @property
+    def are_texts(self) -> bool:
+        """Whether sequences are named by texts, of which a file may make numbers."""
+        return any(
+            cells.name == self.identity and cells.dtype in ("String", "Categorical", "Enum") for cells in self.layout.columns
+        )
 
 
 class Long(Form):
@@ -110,7 +134,7 @@ class Long(Form):
         given, steps = self.of_this_form(like), [len(sample) for sample in samples]
         values = np.concatenate(samples)
         if given is None:
-            return self.numbered(values, steps, list(range(len(steps))))
+            return self.numbered(values, steps, self.names_of(like, len(steps)))
         order, counts, names = self.sorted(given)
         if steps != counts.tolist():
             return self.numbered(values, steps, names)
@@ -155,7 +179,9 @@ class Wide(Form):
         library = imported(self.layout.library)
         numbers = columns_of(self.numbers, library, values)
         if self.identity is not None:
-            numbers = [nw.new_series(self.identity, list(range(len(samples))), nw.Int64, backend=library), *numbers]
+            called = self.names_of(like, len(samples))
+            kind = nw.Int64 if all(isinstance(name, int) for name in called) else None
+            numbers = [nw.new_series(self.identity, called, kind, backend=library), *numbers]
         return numbers[0].to_frame().with_columns(*numbers[1:]).to_native()
 
 

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.io import wavfile
 from scipy.signal import get_window
 
-from .damaged import OnError, check_choice, readable
+from .damaged import OnError, chosen, readable
 from .folders import walked
 from .ragged import Pieces
 from .sequences import Named, Sequences, pieces_of, refuse_infinite
@@ -76,7 +76,7 @@ class Sound(Sequences):
     """Waveforms as sequences of (steps[, channels]); a model keeps their rate."""
 
     kind = "sound"
-    endings = ("", ".npz")
+    endings = ("", ".wav", ".npz")
 
     @classmethod
     def check(cls, X):
@@ -91,6 +91,12 @@ class Sound(Sequences):
 
     def joined(self, samples):
         return Waves(samples, self.layout.rate)
+
+    def write_file(self, file, values, ending):
+        if ending != ".wav":
+            return super().write_file(file, values, ending)
+        refuse_several(len(values))
+        file.write(wav_bytes(np.asarray(values[0]), self.layout.rate))
 
     def write_folder(self, folder, values, names):
         write_folder(Waves(values, self.layout.rate, names), folder)
@@ -244,22 +250,25 @@ def inverse_spectrum(frames: np.ndarray, window: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------------- files
 
 
-def read_sound(path, *, on_error: OnError = "raise") -> Waves:
+def read_sound(path, *, skip_corrupt: bool = False, on_error: OnError | None = None) -> Waves:
     """The .wav files of a folder (and the folders in it) in the order of their names, one file, or a list of files.
 
     Samples of 8, 16, 24 or 32 bits become float32 between -1 and 1; floats stay. All must have one rate.
 
-    on_error : "raise" or "skip", default "raise"
-        What a file that is no sound, or stops half-way, does: stop with its name, or be left out, with a warning that names it.
+    skip_corrupt : bool, default False
+        Whether a file that is no sound, or stops half-way, is left out, with a warning that names it; else that is an error.
+    on_error : "raise", "skip" or None, default None; the same in other words, "skip" for True
     """
-    check_choice(on_error)
+    on_error = chosen(skip_corrupt, on_error)
     if isinstance(path, list | tuple):
         files = [(Path(one).expanduser(), Path(one).name) for one in path]
         path = "the list"
     elif (path := Path(path).expanduser()).is_dir():
         files = [(file, str(file.relative_to(path))) for file in wav_files(path)]
-    else:
+    elif path.exists():
         files = [(path, path.name)]
+    else:
+        raise FileNotFoundError(f"{path} does not exist. Give a .wav file, a folder of such files, or a list of files.")
     if not files:
         raise ValueError(f"{path} holds no sound. Files that end in .wav are looked for.")
     read = list(readable("sounds", path, files, lambda file: file[1], lambda file: read_wav(file[0]), on_error))
@@ -294,6 +303,12 @@ def read_wav(file: Path) -> tuple[int, np.ndarray]:
         return rate, (wave.astype(np.float32) - 128) / 128
     scale = 1.0 if wave.dtype.kind == "f" else -float(np.iinfo(wave.dtype).min)
     return rate, (wave / scale).astype(np.float32)
+
+
+def refuse_several(count: int) -> None:
+    """Refuses more than one sound for a .wav file."""
+    if count > 1:
+        raise ValueError(f"A .wav file holds one sound, but these are {count}. Give the name of a folder, without an ending.")
 
 
 def write_folder(clips: Waves, folder: Path) -> None:

@@ -4,16 +4,18 @@ from collections import OrderedDict
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .damaged import OnError, check_choice, readable
+from .damaged import OnError, chosen, readable
 from .films import SUFFIXES, Film, write_film
 from .folders import walked
 from .images import Images
 from .lazy import MEMORY, Lazy
 
 FRAMES = 16  # of a window, if not said
+RATE = 25  # frames a second of a film that is written, if nothing says better
 
 
 class Video(Images):
@@ -24,13 +26,50 @@ class Video(Images):
     endings = ("", ".npy", ".mp4")
     form_said = "(n, frames, height, width) or (n, frames, height, width, channels)"
 
+    def __init__(self, *args, rate: str | None = None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.rate = None if rate is None else Fraction(rate)  # frames a second of the films in fit, where all had the same
+
+    @classmethod
+    def learn(cls, X, scaling="auto", weight=None):
+        schema: Any = super().learn(X, scaling, weight)
+        schema.rate = getattr(X, "rate", None)
+        return schema
+
     def describe(self, shape) -> str:
         frames, *rest = shape
         return f"{frames} frames of {super().describe(rest)}"
 
     @property
     def reading(self):
-        return {"frames": self.shape[0]}
+        """Films are cut into windows as long as those in fit, and resized to their size."""
+        frames, *size = self.shape[:3]
+        return {"frames": frames, "size": None if None in size else tuple(size)}
+
+    @property
+    def rate_to_write(self) -> Fraction:
+        """Frames a second of films that are written: that of the films in fit, or where it is not known, `RATE`."""
+        return self.rate or Fraction(RATE)
+
+    def write_file(self, file, values, ending):
+        if ending == ".mp4":
+            save_video(file, values, self.rate_to_write)
+        else:
+            super().write_file(file, values, ending)
+
+    def write_folder(self, folder, values, names):
+        """A film for each name; windows that follow one another under one name are one film."""
+        films: list[tuple[str, list]] = []
+        for name, window in zip(names, values, strict=True):
+            if not films or films[-1][0] != name:
+                films.append((name, []))
+            films[-1][1].append(window)
+        for name, windows in films:
+            with open(film_place(folder, name), "wb") as file:
+                save_video(file, windows, self.rate_to_write)
+
+    def config(self):
+        return super().config() | ({} if self.rate is None else {"rate": str(self.rate)})
 
 
 class Clips(Lazy):
@@ -50,6 +89,11 @@ class Clips(Lazy):
         self.shape, self.dtype = (len(self.windows), frames, *films[0].shape), np.dtype(np.uint8)
         self.kept: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()  # frames by film and number, the latest last
         self.current = 0  # the film that is open
+
+    @property
+    def window_names(self) -> list[str]:
+        """The name of the film that each window is of."""
+        return [self.names[number] for number, _ in self.windows]
 
     @property
     def rate(self) -> Fraction | None:
@@ -111,8 +155,9 @@ class Clips(Lazy):
 
 
 def open_video(
-    path, frames: int = FRAMES, *, stride: int | None = None, size=None, memory: int = MEMORY, on_error: OnError = "raise"
-) -> Clips:
+    path, frames: int = FRAMES, *, stride: int | None = None, size=None, memory: int = MEMORY, skip_corrupt: bool = False,
+    on_error: OnError | None = None,
+) -> Clips:  # fmt: skip
     """A film, or all films of a folder (and those within), as windows of frames that are decoded when they are asked for.
 
     Parameters
@@ -123,9 +168,10 @@ def open_video(
         frame is in one window
     size : (height, width) or None, default None; resizes every frame
     memory : bytes of decoded frames that are kept, default 1 GiB
-    on_error : "raise" or "skip", default "raise"
-        What a film that is damaged or stops half-way does: stop with its name, or be left out, with a warning that names it.
-        "skip" decodes every film once on opening, for some damage shows only then.
+    skip_corrupt : bool, default False
+        Whether a film that is damaged or stops half-way is left out, with a warning that names it; else that is an error.
+        Every film is then decoded once on opening, for some damage shows only so.
+    on_error : "raise", "skip" or None, default None; the same in other words, "skip" for True
 
     Returns
     -------
@@ -133,7 +179,7 @@ def open_video(
 
     Needs PyAV: pip install 'isthmus[video]'.
     """
-    check_choice(on_error)
+    on_error = chosen(skip_corrupt, on_error)
     path, stride = Path(path).expanduser(), frames if stride is None else stride
     if frames < 1 or stride < 1:
         raise ValueError(f"frames={frames}, stride={stride}: one or more are expected.")
@@ -175,6 +221,14 @@ def save_video(path, windows, rate, count: int | None = None) -> None:
     """
     frames = (frame for window in windows for frame in window)
     write_film(path if hasattr(path, "write") else str(path), islice(frames, count), rate)
+
+
+def film_place(folder: Path, name: str) -> Path:
+    """Where a film of this name is written in a folder: as .mp4, beside others that differ in their ending alone."""
+    place = Path(folder) / Path(name).with_suffix(".mp4")
+    place = Path(folder) / f"{name}.mp4" if place.exists() else place  # a.mkv beside a.mp4
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def film_files(folder: Path) -> list[Path]:
