@@ -27,8 +27,8 @@ MORE = {  # besides the table of the family
 
 
 FEW = (  # that between them use every part which looks at a batch as a whole; ISTHMUS_WHOLE=1 takes the whole table
-    "linear", "denoising", "kl_sparse", "batch_topk", "jumprelu", "beta_tc", "info", "adversarial", "conditional", "vq", "rounded map",
-    "neighbours", "levels by their neighbours",
+    "linear", "denoising", "kl_sparse", "batch_topk", "jumprelu", "beta_tc", "info", "adversarial", "conditional", "vq",
+    "rounded map", "neighbours", "levels by their neighbours",
 )  # fmt: skip
 
 
