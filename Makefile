@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# Two processes suit a laptop, and one thread each keeps them out of each other's way. PYTEST_ARGS="-k name" runs a few.
-PYTEST_ARGS ?= -n 2
+# Two processes suit a laptop, a file in one of them, for its tests share models; one thread each keeps them out of each other's way. PYTEST_ARGS="-k name" runs a few.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 export PYTHON
 
 .PHONY: demo test test-distributed lint format resolve constraints wheel clean

@@ -91,6 +91,7 @@ def test_a_process_that_is_killed_is_replaced_and_the_run_goes_on_from_its_check
     assert first["objective"] == pytest.approx(whole.history_[-1]["objective"], rel=1e-4)
 
 
+@pytest.mark.skipif("ISTHMUS_WHOLE" not in os.environ, reason="starts Python three times: make test-distributed")
 def test_torchrun_starts_the_command(tmp_path):
     fit = ["-m", "isthmus", "fit", "digits:test", "-n", "4", "--epochs", "2", "-o", "model", "--json"]
     done = torchrun(*fit, folder=tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from isthmus.apps import Restorer, picture_files
 from isthmus.apps.damages import DAMAGES, named
 from isthmus.apps.measures import psnr, ssim
 from isthmus.apps.picture_files import with_chunks
-from isthmus.apps.restore import found_marks
+from isthmus.apps.restore import found_marks, noise_of
 from isthmus.apps.tiles import drawn_patches, spans
-from isthmus.parts import JPEG, Blur, Conv, Noise, UNet
+from isthmus.objective import Recorrupted
+from isthmus.parts import JPEG, Blur, Conv, Data, Noise, UNet
 
 SMALL = {"architecture": UNet((8, 8), blocks=1), "max_epochs": 1, "batch_size": 8}
 
@@ -78,12 +80,48 @@ def test_the_same_seed_gives_the_same_restorer():
     np.testing.assert_array_equal(one, other)
 
 
-def test_from_noisy_pictures_alone_noise_is_taken_away():
+@pytest.mark.parametrize("way, gained", [("blind_spot", 2), ("gaussian", 4)])
+def test_from_noisy_pictures_alone_noise_is_taken_away(way, gained):
     model = SMALL | {"max_epochs": 25, "architecture": UNet((16,), 2)}
-    restorer = small(blind_spot=True, model=model).fit(noisy(smooth(12, seed=3)))
-    assert not restorer.model_.architecture.reads_gaps
+    restorer = small(self_supervised=way, model=model).fit(noisy(smooth(12, seed=3)))
     new = smooth(seed=5)
-    assert psnr(restorer.restore(noisy(new)), new) > psnr(noisy(new), new) + 2
+    assert psnr(restorer.restore(noisy(new)), new) > psnr(noisy(new), new) + gained
+
+
+@pytest.mark.parametrize("std", [5, 25, 50])
+def test_the_noise_of_pictures_is_found(std):
+    pictures = smooth(20) / 255 + std / 255 * np.random.default_rng(0).normal(size=(20, 40, 48))
+    assert noise_of(list(pictures)) == pytest.approx(std / 255, rel=0.05)
+    with pytest.raises(ValueError, match="found no noise"):
+        noise_of(list(np.zeros((3, 8, 8), np.uint8)))
+
+
+def test_recorrupted_samples_are_told_apart_as_by_clean_ones():
+    """The expected loss is that against the clean samples plus a constant, whatever the network answers."""
+    random = np.random.default_rng(0)
+    clean = torch.from_numpy(random.normal(size=(400_000, 1)))
+    y = clean + 0.5 * torch.from_numpy(random.normal(size=clean.shape))
+    source = y + 0.25 * torch.from_numpy(random.normal(size=clean.shape))
+    apart = {}
+    for share in (0.2, 0.6, 1.0):
+        network = SimpleNamespace(loss=lambda out, target: (out - target.values).square()[:, 0], penalties={}, bottleneck=None)
+        step = SimpleNamespace(network=network, source=Data(source), output=share * source, batch=SimpleNamespace(target=Data(y)))
+        loss = float(Recorrupted(0.5)(step)["loss"].mean())
+        apart[share] = loss - float((share * source - clean).square().mean())
+    assert max(apart.values()) - min(apart.values()) < 0.02 < 0.1 < min(apart.values())
+
+
+@pytest.mark.parametrize("settings", [{"loss": "absolute"}, {"corruption": Noise(0.1, low=0.0)}, {"corruption": None}])
+def test_recorrupted_needs_plain_noise_and_the_squared_error(settings):
+    given = {
+        "kind": "images",
+        "loss": "squared",
+        "corruption": Noise(0.1),
+        "objective": "recorrupted",
+        "max_epochs": 1,
+    } | settings
+    with pytest.raises(ValueError, match="objective='recorrupted' needs"):
+        Autoencoder(2, **given).fit(X / 255)
 
 
 def test_pairs_are_cut_and_turned_alike():
@@ -221,7 +259,7 @@ BAD = {
     "no number": (lambda: small(damage="noise:much").fit(X), "a number or two are expected"),
     "range the wrong way": (lambda: small(damage="blur:3-1").fit(X), "3 is above 1. Exchange"),
     "out of range": (lambda: small(damage="jpeg:0-99").fit(X), r"JPEG\(least=0\)"),
-    "both": (lambda: small(blind_spot=True).fit(X, target=X), "Leave one of them out"),
+    "both": (lambda: small(self_supervised="blind_spot").fit(X, target=X), "Leave one of them out"),
     "nothing": (lambda: small().fit([]), "X is empty"),
     "one picture": (lambda: small().fit(X[0, 0]), r"Of one: X\[None\]"),
     "whole numbers": (lambda: small().fit(X.astype(np.int64)), "uint8, uint16 or floats are expected"),

@@ -364,7 +364,7 @@ def test_a_file_of_codes_is_there_whole_or_not_at_all(folder, model, X):
     assert [file.name for file in folder.iterdir()] == ["codes.npy"]
     with pytest.raises(FileExistsError):
         model.encode_to(folder / "codes.npy", X)
-    with pytest.raises(ValueError, match=r"\.npy, \.npz or \.parquet"):
+    with pytest.raises(ValueError, match=r"\.npy, \.npz, \.csv or \.parquet"):
         model.encode_to(folder / "codes.txt", X)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from .parts import Noise, Squared
 from .parts.base import Part, Step
 from .parts.ranges import number, whole
 
@@ -156,4 +157,47 @@ class Masked(Objective):
         return terms | self.others(step)
 
 
-OBJECTIVES = {"sum": Sum, "masked": Masked, "importance_weighted": ImportanceWeighted, "rate_distortion": RateDistortion}
+class Recorrupted(Objective):
+    """Learns to remove Gaussian noise from noisy samples alone: more of it going in, and other noise in what must come out.
+
+        source = y + alpha s eps,   target = y - s eps / alpha,   y = x + s n,   eps, n ~ N(0, I)
+
+    The noise of both is independent, so that the expected squared error is that against the clean x, plus a constant. Needs
+    loss="squared" and the corruption `Noise(alpha * s)` alone, where s is the standard deviation of the noise that is there.
+
+    Parameters
+    ----------
+    alpha : float, default 0.5
+        How much of the noise is added. Less leaves the source nearer to what it will be in use, and makes the target noisier.
+
+    Source: Pang, Zheng, Quan & Ji 2021, "Recorrupted-to-recorrupted: unsupervised deep learning for image denoising".
+
+    >>> Recorrupted(1.0)
+    Recorrupted(alpha=1.0)
+    """
+
+    ranges = {"alpha": number("(0, inf)")}
+
+    def __init__(self, alpha=0.5):
+        super().__init__()
+        self.alpha = alpha
+
+    def check(self, network):
+        plain = [part for part in network.corruption if isinstance(part, Noise) and part.least is part.low is part.high is None]
+        if not isinstance(network.loss, Squared) or len(plain) != 1 or len(network.corruption) != 1:
+            raise ValueError(
+                "objective='recorrupted' needs loss='squared' and one corruption, Noise(alpha * s), neither cut off nor of drawn "
+                "strength, where s is the standard deviation of the noise in the data."
+            )
+
+    def forward(self, step: Step) -> dict:
+        target = step.batch.target
+        added = step.source.values - target.values
+        moved = replace(target, values=target.values - added / self.alpha**2)
+        return {"loss": step.network.loss(step.output, moved)} | self.others(step)
+
+
+OBJECTIVES = {
+    "sum": Sum, "masked": Masked, "recorrupted": Recorrupted, "importance_weighted": ImportanceWeighted,
+    "rate_distortion": RateDistortion,
+}  # fmt: skip

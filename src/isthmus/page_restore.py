@@ -60,8 +60,9 @@ def headline(restorer, title: str, rows: list[dict] | None) -> str:
 
 def learnt(restorer) -> str:
     """What the restorer was trained on, in words."""
-    if restorer.blind_spot:
-        return "noise that is independent from pixel to pixel, from noisy pictures alone"
+    if restorer.self_supervised:
+        kind = "normally distributed" if restorer.self_supervised == "gaussian" else "independent from pixel to pixel"
+        return f"noise that is {kind}, from noisy pictures alone"
     if not len(restorer.model_.network_.corruption):
         return "the difference between pairs of pictures"
     return ", then ".join(map(repr, restorer.model_.network_.corruption))
