@@ -554,7 +554,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        path : file that ends in .npy, in .csv or .parquet, whose columns have the names of `get_feature_names_out`, or in .npz: an
+        path : file that ends in .npy, in .csv or .parquet, with the names of `get_feature_names_out`, or in .npz: an
             array a sample in its natural shape, which may differ in size. It is there as a whole or not at all.
         X, condition : as for `transform`
         overwrite : bool, default False; whether a file that is there is replaced
