@@ -34,7 +34,7 @@ def main(arguments=None) -> None:
     settings = {"max_epochs": options.epochs, "batch_size": 64, "verbose": options.verbose}
     restorers = {
         "noise": Restorer(settings, damage=Noise(STD), random_state=0).fit(train),
-        "noise, learnt from noisy digits alone": Restorer(settings, blind_spot=True, random_state=0).fit(noisy_train),
+        "noise, learnt from noisy digits alone": Restorer(settings, self_supervised="gaussian", random_state=0).fit(noisy_train),
         "a hole in the middle": Restorer(settings, damage=Holes(1, 0.65, told=True), random_state=0).fit(train),
     }
     shown = {"clean": test, "noisy": noisy}

@@ -18,7 +18,7 @@ from isthmus import autoencoder as estimator
 from isthmus import objective as objectives
 from isthmus import parts as all_parts
 from isthmus.generation import between, drawn_codes, varied_codes
-from isthmus.objective import ImportanceWeighted, RateDistortion, Sum
+from isthmus.objective import ImportanceWeighted, RateDistortion, Recorrupted, Sum
 from isthmus.parts import (
     BOTTLENECKS,
     JPEG,
@@ -1392,7 +1392,8 @@ OUT_OF_RANGE = {
         CodeNorm: {"weight": NEGATIVE},
         TSNE: {"weight": NEGATIVE, "perplexity": [0.5, *NOT_POSITIVE], "width": NOT_POSITIVE},
     },
-    "objective": {Sum: {}, ImportanceWeighted: {"draws": NO_COUNT}, RateDistortion: {"slope": NOT_POSITIVE}},
+    "objective": {Sum: {}, ImportanceWeighted: {"draws": NO_COUNT}, RateDistortion: {"slope": NOT_POSITIVE},
+                  Recorrupted: {"alpha": NOT_POSITIVE}},
     "prior": {
         Normal: {},
         Mixture: {"components": [300, *NO_COUNT], "random_state": [-1, 2**32, *NO_WHOLE]},
