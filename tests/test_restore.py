@@ -88,6 +88,12 @@ def test_from_noisy_pictures_alone_noise_is_taken_away(way, gained):
     assert psnr(restorer.restore(noisy(new)), new) > psnr(noisy(new), new) + gained
 
 
+def test_the_noise_that_is_added_is_what_the_objective_takes_it_for():
+    model = small(self_supervised="gaussian").fit(noisy(smooth(12, seed=3))).model_
+    (added,) = model.network_.corruption
+    assert added.std / noise_of(list(noisy(smooth(12, seed=3)))) == pytest.approx(model.network_.objective.alpha)
+
+
 @pytest.mark.parametrize("std", [5, 25, 50])
 def test_the_noise_of_pictures_is_found(std):
     pictures = smooth(20) / 255 + std / 255 * np.random.default_rng(0).normal(size=(20, 40, 48))

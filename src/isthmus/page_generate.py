@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import plots
-from .apps.generate import Generator
+from .apps.generate import Generator, novelty
 from .data import open_data
 from .ink import count, header, page, png, section, svg, text
 from .page import training_section
@@ -57,10 +57,8 @@ class Novelty:
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """Medians of `away`, and the share of new pictures nearer than all but 1 % of the unseen."""
-        new, unseen = self.away
-        copies = float((new < np.quantile(unseen, 0.01)).mean())
-        return {"new": float(np.median(new)), "unseen": float(np.median(unseen)), "copies": copies}
+        """Those of `Generator.evaluate`."""
+        return novelty(*self.away)
 
     def drawn(self, pictures: np.ndarray) -> Any:
         """8-bit pictures, all in one range."""

@@ -239,8 +239,7 @@ class Generator(Application):
         """
         unseen = self.nearest(open_data(X, "images")[0])[2]
         new = self.nearest(self.sample(n or len(unseen), random_state=random_state))[2]
-        limit = np.quantile(unseen, 0.01)
-        return {"new": float(np.median(new)), "unseen": float(np.median(unseen)), "copies": float((new < limit).mean())}
+        return novelty(new, unseen)
 
     def _is_several(self, X) -> bool:
         """Whether these are pictures rather than one."""
@@ -292,6 +291,12 @@ def resized(picture: np.ndarray, size: tuple[int, int], place: int = 0) -> np.nd
     filter = Image.Resampling.BOX if factor > 1 else Image.Resampling.BICUBIC
     made = np.asarray(image.resize(size[::-1], filter, box=(left, top, left + columns, top + rows)))
     return made[..., None] if picture.shape[2:] == (1,) else made
+
+
+def novelty(new: np.ndarray, unseen: np.ndarray) -> dict[str, float]:
+    """What `Generator.evaluate` returns, of the differences of new and of unseen pictures from the nearest of `fit`."""
+    limit = np.quantile(unseen, 0.01)
+    return {"new": float(np.median(new)), "unseen": float(np.median(unseen)), "copies": float((new < limit).mean())}
 
 
 def rows_of(pictures: np.ndarray) -> np.ndarray:
