@@ -5,11 +5,10 @@ its tables are, and "breaks even at" from how many samples (digits, or thousands
 smaller than the best codec's file. Digits: all of them in one file, held to 22 dB on digits that were kept from training; the
 codecs get one mosaic of all, so that their headers cost nothing, at the setting between two that gives 22 dB. "PCA-32": a
 linear autoencoder of 32 numbers behind the same coder, which reaches what "PCA-32 dB" says. Photographs: dB above JPEG
-(optimised tables, 4:2:0) at as many bytes, picture by picture, headers included; the goal is for less than 0.35 bits a pixel,
-and a row whose "bits a pixel" are more, as those of colour here, lies outside of it, whatever its name says; grey: BSD400 to
-learn from, Set12; colour: 48 scenes of CBSD68 to learn from, the other 20. "same numbers": the share of files that are decoded
-to the same whole numbers with one and two threads, channels last, in bfloat16, and in a process with another BLAS setting.
-"flipped bytes": every byte of 1,000 files, one at a time.
+(optimised tables, 4:2:0) at as many bytes, picture by picture, headers included; the goal is for less than 0.35 bits a pixel.
+Grey: BSD400 to learn from, Set12; colour: 48 scenes of CBSD68 to learn from, the other 20. "same numbers": the share of files
+that are decoded to the same whole numbers with one and two threads, channels last, in bfloat16, and in a process with another
+BLAS setting. "flipped bytes": every byte of 1,000 files, one at a time.
 """
 
 import io
@@ -30,7 +29,7 @@ from isthmus.apps import Compressor
 from isthmus.parts import Dense, Lapped, Rounded
 
 from .data import checksum, digits_of, file
-from .record import Row, Watch
+from .record import Row, Watch, chosen
 
 SEEDS = 1
 QUALITY = 22.0  # dB
@@ -42,21 +41,25 @@ DIGITS = {
     "batch_size": 512,
     "learning_rate": 0.02,
 }
-PHOTOGRAPHS = {"rate": 1 / 150, "batch_size": 8, "training": Training(momentum=0.95, weight_decay=0.0)}
+PHOTOGRAPHS = {"batch_size": 8, "training": Training(momentum=0.95, weight_decay=0.0)}
+GREY, COLOUR = 1 / 150, 1 / 60  # rates; that of colour was found on scenes kept from training, for less than BITS a pixel
 
 
 def rows(options):
     for seed in options.seeds:
-        compressor, test, facts = digits(options, seed)
-        yield from of_digits(compressor, test, options, facts)
-        yield photographs("grey", *grey(options), options, seed)
-        yield photographs("colour", *colour(options), options, seed)
+        for part in chosen(options, digits, grey, colour):
+            yield from part(options, seed)
 
 
 # ---------------------------------------------------------------------------------------------------- digits
 
 
 def digits(options, seed: int):
+    compressor, test, facts = of_digits(options, seed)
+    yield from rows_of_digits(compressor, test, options, facts)
+
+
+def of_digits(options, seed: int):
     """A compressor of digits, whose steps were found on the last training digits, which the model did not see."""
     (train, _), (test, _) = digits_of(options)
     kept = len(train) - max(50, len(train) // 12)
@@ -72,7 +75,7 @@ def digits(options, seed: int):
     return compressor, test, facts | {"train": train, "quality": quality}
 
 
-def of_digits(compressor, test, options, facts):
+def rows_of_digits(compressor, test, options, facts):
     train, quality = facts.pop("train"), facts.pop("quality")
     told, beside = compressor.report(test), codecs_on_a_mosaic(test, quality)
     best = min(beside.values())
@@ -211,15 +214,23 @@ def silent(compressor, digits: np.ndarray, also: dict) -> int:
 # ----------------------------------------------------------------------------------------------- photographs
 
 
-def photographs(name: str, train, test, epochs: int, options, seed: int) -> Row:
+def grey(options, seed: int):
+    yield photographs("grey", GREY, *grey_photographs(options), options, seed)
+
+
+def colour(options, seed: int):
+    yield photographs("colour", COLOUR, *colour_photographs(options), options, seed)
+
+
+def photographs(name: str, rate: float, train, test, epochs: int, options, seed: int) -> Row:
     """dB above JPEG at as many bytes, on average over the test pictures."""
     channels = train[0].shape[-1] if train[0].ndim == 3 else 1
     architecture = Lapped(hidden=128 if not options.quick else 8)
     with Watch() as watch:
         model = presets.compression(
-            None, **PHOTOGRAPHS, architecture=architecture, kind="images", max_epochs=epochs, random_state=seed
+            None, rate=rate, **PHOTOGRAPHS, architecture=architecture, kind="images", max_epochs=epochs, random_state=seed
         )
-        model.bottleneck = Rounded(step=math.sqrt(12 * PHOTOGRAPHS["rate"]))
+        model.bottleneck = Rounded(step=math.sqrt(12 * rate))
         compressor = Compressor(model, step=1.0).fit(train)
     gains, beside, rates, qualities, spare = [], {"WebP": []}, [], [], []
     for picture in test:
@@ -282,7 +293,7 @@ def pictures_in(name: str) -> list[np.ndarray]:
         return [np.asarray(Image.open(io.BytesIO(held.read(one)))) for one in names]
 
 
-def grey(options) -> tuple:
+def grey_photographs(options) -> tuple:
     """BSD400, of two sizes, so that the model takes any; Set12, or with --validate every twentieth of BSD400."""
     every = pictures_in("bsd400-gray-180.zip")
     train = [crop(picture, 176, 176 if i % 2 else 160) for i, picture in enumerate(every) if i % 20]
@@ -290,7 +301,7 @@ def grey(options) -> tuple:
     return (train[:40], test[:2], 1) if options.quick else (train, test, 14)
 
 
-def colour(options) -> tuple:
+def colour_photographs(options) -> tuple:
     """Crops of 48 scenes of CBSD68, and the other 20; with --validate the last eight of the 48."""
     every = pictures_in("cbsd68-color.zip")
     order = np.random.default_rng(0).permutation(len(every))

@@ -3,10 +3,15 @@
 >>> from isthmus import Autoencoder, presets, datasets, load
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# MKL, which multiplies torch's matrices on most processors, then adds in one order whatever the number of threads (threads.py).
+# It reads this once, before the first product.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 # Importing the package imports neither torch nor scikit-learn: each name is fetched when it is first used.
 _HOMES = {"Autoencoder": "autoencoder", "Text": "kinds", "Training": "training", "load": "loading"}

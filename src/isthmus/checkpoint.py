@@ -118,6 +118,10 @@ class Keeper:
         """That a batch is run in: as many as when the run was begun."""
         return self.about.setdefault("parts", parts)
 
+    def threads_or(self, threads: int | None) -> int | None:
+        """That a run takes whose numbers depend on it: as many as when it was begun."""
+        return self.about.setdefault("threads", threads)
+
     def resume(self, state: State) -> None:
         """Where there is a checkpoint, the state is what it was then."""
         with made_folder(self.folder):
@@ -245,6 +249,9 @@ class Follower(Keeper):
     def parts_or(self, parts: int) -> int:
         return parts
 
+    def threads_or(self, threads: int | None) -> int | None:
+        return threads
+
     def note(self, record: dict) -> None: ...
     def write(self, state: State) -> None: ...
 
@@ -257,6 +264,9 @@ class NotKept:
     def room_or(self, room) -> None: ...
     def parts_or(self, parts: int) -> int:
         return parts
+
+    def threads_or(self, threads: int | None) -> int | None:
+        return threads
 
     def begin(self, *_) -> None: ...
     def resume(self, state: State) -> None: ...
@@ -401,13 +411,12 @@ def versions_here() -> dict[str, Any]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
     }
 
 
 def warn_of_other_versions(folder: Path, old: dict, new: dict) -> None:
     """Says so where the last bits may differ from those of an uninterrupted run."""
-    names = [name for name in ("torch", "machine", "threads", "processes") if old.get(name) != new[name]]
+    names = [name for name in ("torch", "machine", "processes") if old.get(name) != new[name]]
     differ = [f"{name} {old.get(name)} then, {new[name]} now" for name in names]
     if differ:
         warnings.warn(

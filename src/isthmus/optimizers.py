@@ -18,7 +18,9 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     matrices = matrices / matrices.abs().amax((-2, -1), keepdim=True).clamp_min(1e-30)  # or squares of small ones underflow
     gram = matrices @ matrices.mT  # (count, m, m)
     square = gram @ gram
-    bound = 1.01 * square.square().sum((-2, -1), keepdim=True).sqrt().sqrt() + 1e-30  # at least the largest eigenvalue
+    bound = (
+        1.01 * square.square().sum(-1, keepdim=True).sum(-2, keepdim=True).sqrt().sqrt() + 1e-30
+    )  # at least the largest eigenvalue
     gram, square = gram / bound, square / bound / bound
     left = factor = gram
     for step, (a, b, c) in enumerate(_QUINTICS):

@@ -24,6 +24,7 @@ from .progress import Progress
 from .samples import Samples
 from .state import State
 from .surroundings import surroundings
+from .threads import Threads
 from .trouble import Diverged, Guard, Watch
 
 
@@ -210,26 +211,28 @@ def train(network: Network, run: Run, players: "list[Player] | None" = None) -> 
     with (
         Progress(run) as progress,
         surroundings(run.seed, run.samples.source.device, run.training.deterministic),
+        Threads(network, run.samples.source.device) as threads,
         run.keeper as keeper,
     ):
+        threads.begin(run.processes.same(keeper.threads_or(threads.first())))
         keeper.resume(state)
         run.processes.agree(state)
         if not state.finished:
             tell(run.callbacks, "on_fit_begin", network, run.about | {"epoch": state.epoch})
-            go(state, run, progress)
+            go(state, run, progress, threads)
             tell(run.callbacks, "on_fit_end", network, state.history)
     network.eval()
     return state.history
 
 
-def go(state: State, run: Run, progress: Progress) -> None:
+def go(state: State, run: Run, progress: Progress, threads: Threads) -> None:
     """To the end of the run; where a step fails, back to the weights before it."""
     guard = Guard(state, run, one_step, step_of, validation_nats)
     watch, late = Watch(run.max_epochs), False
     progress.begin(state, run)
     try:
         while not (state.over or late):
-            steps_of_epoch(state, run, guard, progress)
+            steps_of_epoch(state, run, guard, progress, threads)
             late = run.is_late(state)
             if late:
                 run.keeper.write(state)  # from here a longer run would go on; what follows belongs to this one alone
@@ -244,7 +247,7 @@ def go(state: State, run: Run, progress: Progress) -> None:
         run.keeper.write(state)
 
 
-def steps_of_epoch(state: State, run: Run, guard: Guard, progress: Progress) -> None:
+def steps_of_epoch(state: State, run: Run, guard: Guard, progress: Progress, threads: Threads) -> None:
     """The steps that are left of the epoch."""
     for index in shuffled(run, state.epoch, state.batch):
         if run.is_late(state):
@@ -255,6 +258,7 @@ def steps_of_epoch(state: State, run: Run, guard: Guard, progress: Progress) -> 
         tell(run.callbacks, "on_step_end", state.network, state.step, terms)
         progress.step(len(index))
         run.keeper.look(state)
+        threads.step()
 
 
 def end_of_epoch(state: State, run: Run, guard: Guard, watch: Watch, progress: Progress) -> None:
