@@ -85,6 +85,18 @@ def test_threads_come_and_go_with_other_programs_and_change_no_bit(processors_ta
     assert bits(disturbed) == bits(fitted(model, WIDE[:, :32]))
 
 
+def test_codes_of_many_blocks_are_found_beside_other_programs(processors_taken):
+    model = fitted(Autoencoder(4, max_epochs=1, random_state=0), WIDE[:, :32])
+    expected, numbers = model.transform(np.tile(WIDE[:, :32], (10, 1))), []
+    model.network_.bottleneck.register_forward_hook(lambda *_: numbers.append(torch.get_num_threads()))
+    processors_taken.extend([True, True, False, False])
+    torch.set_num_threads(2)
+    codes = model.transform(np.tile(WIDE[:, :32], (10, 1)))
+    assert numbers == [2, 1, 2, 2] and torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    np.testing.assert_array_equal(codes, expected)
+
+
 def test_layers_that_split_sums_keep_the_number_they_began_with(processors_taken):
     model, noting = Autoencoder(4, architecture=Conv((4,)), max_epochs=2, batch_size=16, random_state=0), Noting()
     processors_taken.extend([True, True] + [False] * 20)

@@ -30,6 +30,7 @@ from .parts import (
 from .parts.gaussian import log_normal
 from .parts.layers import ACTIVATIONS, Bypass
 from .parts.random import Random
+from .threads import Threads
 
 ROLES: dict[str, Any] = {
     "architecture": ARCHITECTURES, "bottleneck": BOTTLENECKS, "corruption": CORRUPTIONS, "loss": LOSSES, "penalties": PENALTIES,
@@ -441,9 +442,11 @@ def in_blocks(function, size: int, *rows) -> Any:
 def each_block(function, size: int, *rows) -> Iterator[Any]:
     """`function` of one full block after another; of the last, what is there."""
     count = len(rows[0])
-    for start in range(0, count, size):
-        stop = min(start + size, count)
-        yield function(*(padded(r.block(start, stop), size) for r in rows))[: stop - start]
+    with Threads() as threads:
+        for start in range(0, count, size):
+            stop = min(start + size, count)
+            yield function(*(padded(r.block(start, stop), size) for r in rows))[: stop - start]
+            threads.step()
 
 
 def in_groups(function, size: int, groups: list[Tensor], *rows) -> Any:

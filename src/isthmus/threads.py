@@ -25,12 +25,17 @@ _ONE_ORDER = (nn.Linear, nn.Embedding, nn.RNNBase, nn.Flatten, nn.Identity, nn.S
 
 
 class Threads:
-    """Around the steps of a run on `device`: torch's number of threads, and what it was before when the run ends."""
+    """Around the steps of a run on `device`: torch's number of threads, and what it was before when the run ends.
 
-    def __init__(self, network: nn.Module, device: torch.device):
+    `trained` is the network whose gradients are added up; None where there are none, for codes and reconstructions of whole blocks
+    have the same bits on any number of threads.
+    """
+
+    def __init__(self, trained: nn.Module | None = None, device: torch.device | None = None):
         self.before = self.most = torch.get_num_threads()
-        self.may_choose = device.type == "cpu" and self.most > 1
-        self.may_change = device.type == "cpu" and is_in_one_order(network) and products_are_in_one_order()
+        on_cpu = device is None or device.type == "cpu"
+        self.may_choose = on_cpu and self.most > 1
+        self.may_change = on_cpu and (trained is None or is_in_one_order(trained)) and products_are_in_one_order()
         self.next = time.monotonic() + FIRST
 
     def first(self) -> int | None:
