@@ -1,6 +1,7 @@
 """What holds for every application: what its model may be, and that its folder gives it back."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -38,6 +39,13 @@ class Centre(Application):
     def _restore(self, state, tensors):
         assert state["size"] == len(tensors["centre"])
         self.centre_ = tensors["centre"]
+
+
+def test_a_folder_without_its_model_is_refused(X, tmp_path):
+    Centre(random_state=0).fit(X).save(tmp_path / "centre")
+    shutil.rmtree(tmp_path / "centre" / "model")
+    with pytest.raises(ValueError, match="centre is incomplete: its folder model/ is missing"):
+        load(tmp_path / "centre")
 
 
 @pytest.fixture(autouse=True)
@@ -151,7 +159,7 @@ def test_the_command_line_trains_applications(X, tmp_path, monkeypatch, capsys):
     "given, said",
     [
         (("--task", "sort"), "no task 'sort'"),
-        (("--task", "centre", "--set", "k=1"), "parameter of a preset"),
+        (("--task", "centre", "--set", "k=1"), "belongs to a preset"),
         (("--task", "centre", "--validation", "0.1"), "--validation is for a model alone"),
     ],
 )

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -363,3 +364,30 @@ def test_demo_beats_pca_and_replaces_only_its_own_folder(tmp_path, monkeypatch, 
     (tmp_path / "mine").mkdir()
     assert call("demo", "-o", "mine") == 1
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_parameter_that_no_task_has_is_named_with_those_it_has(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(20, 4)))
+    assert call("fit", "rows.npy", "--task", "cluster", "--set", "n_cluster=5", "-o", "groups") == 1
+    assert "--task cluster has max_clusters, method, n_clusters, n_neighbors" in capsys.readouterr().err
+
+
+def test_outputs_that_cannot_be_are_named_as_they_were_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(20, 4)))
+    Path("folder.csv").mkdir()
+    assert call("fit", "rows.npy", "--task", "detect", "--epochs", 1, "-o", "model") == 0
+    assert call("detect", "model", "rows.npy", "-o", "folder.csv", "--force") == 1
+    assert "folder.csv is a folder, and a file is written" in capsys.readouterr().err
+    assert call("detect", "model", "rows.npy", "-o", "rows.npy/a.csv") == 1
+    assert "rows.npy is a file, not a folder" in capsys.readouterr().err
+
+
+def test_pictures_that_a_model_of_vectors_reads_as_rows_are_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", np.random.default_rng(0).random(size=(20, 4)))
+    np.save("pictures.npy", np.random.default_rng(0).random(size=(6, 2, 2)))
+    assert call("fit", "rows.npy", "-n", 2, "--epochs", 1, "-o", "model") == 0
+    assert call("encode", "model", "pictures.npy", "-o", "codes.npy") == 0
+    assert "6 x 2 x 2 float64, read as rows of 4 numbers" in capsys.readouterr().err

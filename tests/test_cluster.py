@@ -64,6 +64,11 @@ def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
+def test_more_groups_than_different_samples_are_said():
+    with pytest.warns(UserWarning, match="1 different code"):
+        Clusterer({"max_epochs": 1}, n_clusters=3, random_state=0).fit(np.ones((50, 4)))
+
+
 def test_groups_that_are_there_are_found(fitted):
     groups, _, y = fitted
     assert adjusted_rand_score(y, groups.labels_) > 0.95

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from isthmus import Autoencoder, cli, load, presets
-from isthmus.apps import Compressor, isth
+from isthmus.apps import Compressor, compress, isth
 from isthmus.apps.contexts import Classes, Neighbours
 from isthmus.apps.entropy import TOTAL, Tables, as_frequencies
 from isthmus.objective import RateDistortion
@@ -543,6 +543,18 @@ def test_wrong_data_and_files_are_refused(name, vectors):
     verb, said = WRONG[name]
     with pytest.raises(ValueError, match=said):
         verb(vectors)
+
+
+def test_large_pictures_go_in_tiles_that_nobody_sees(scenes, monkeypatch):
+    large = np.tile(SCENES[0], (4, 5) + (1,) * (SCENES[0].ndim - 2))
+    data = scenes.compress([large, SCENES[1]])
+    whole = scenes.decompress(data)
+    monkeypatch.setattr(compress, "TILE", 64)
+    monkeypatch.setattr(compress, "OVERLAP", 48)
+    different = np.mean(scenes.indices(scenes.compress([large, SCENES[1]]))[0] != scenes.indices(data)[0])
+    assert different < 1e-4  # where a number lies between two whole ones, its last bit decides
+    for one, other in zip(scenes.decompress(data), whole, strict=True):
+        assert one.shape == other.shape and np.abs(one.astype(int) - other).max() <= 1
 
 
 def test_pictures_of_any_size_must_be_pictures_and_some(scenes):

@@ -452,13 +452,36 @@ def test_sentences_are_shown_in_a_table(tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
+def test_an_index_that_fit_made_knows_where_its_samples_lie(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(folders)
+    assert call("fit", "pictures", "--task", "search", "--epochs", 1, "-n", 8, "-o", tmp_path / "index") == 0
+    assert load(tmp_path / "index").source_ == str(folders / "pictures")
+    monkeypatch.chdir(tmp_path)
+    assert call("search", "index", folders / "pictures" / "scan 07.png", "-k", 3, "-o", "a.html") == 0
+    assert "decoded from their codes" not in (tmp_path / "a.html").read_text()
+
+
+@pytest.mark.parametrize("ids", [[2**63], [2**70], np.array([2**63], np.uint64), [-(2**63) - 1]])
+def test_ids_beyond_64_bits_are_refused(ids, index, queries):
+    with pytest.raises(ValueError, match="64 bits"):
+        index.add(queries[:1], ids=ids)
+
+
+def test_after_the_last_id_there_is_no_next_one(index, queries):
+    index.add(queries[:1], ids=[2**63 - 1])
+    with pytest.raises(ValueError, match="the last whole number"):
+        index.add(queries[:1])
+    with pytest.raises(ValueError, match="a list of ids"):
+        index.remove(5)
+
+
 @pytest.mark.parametrize(
     ("tokens", "code", "words"),
     [
         (("index", "digits:test", "-k", 1439), 1, "n_neighbors=1439, but the index holds 1,438"),
         (("index", "digits:test", "-k", 0), 2, "Must be >= 1"),
         (("index", "digits:test", "-o", "x.jpg"), 1, "ends in .png or .html or .csv"),
-        (("model", "digits:test", "-o", "x.csv"), 1, "holds a model alone"),
+        (("model", "digits:test", "-o", "x.csv"), 1, "isthmus index model DATA"),
         (("index", "nothing.png", "-o", "x.csv"), 1, "does not exist"),
         (("index", "wide.npy", "-o", "x.csv"), 1, "8"),
     ],

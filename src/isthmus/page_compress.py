@@ -246,6 +246,7 @@ def draw_curve(figure, files: Files) -> None:
     ax.plot([p.bytes for p in ours], near, marker="o", color=plots.OURS, label="this model", zorder=3)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")  # between powers of ten its labels would run over one another
     ax.set_xlabel("bytes a sample")
     ax.set_ylabel("dB" if files.in_decibels else "root mean squared error")
     if not files.in_decibels:
@@ -271,7 +272,7 @@ def samples_sections(files: Files) -> list[str]:
         pictures += [png(after[place], f"sample {place} in {point.bytes:.0f} bytes") for point, after in steps]
         cells.append(f"<figure>{''.join(pictures)}</figure>")
     unit = "dB" if files.in_decibels else "of root mean squared error"
-    named = "; ".join(f"{point.bytes:,.1f} bytes a sample, {point.quality:.3g} {unit}" for point, _ in steps)
+    named = "; ".join(f"{point.bytes:,.3g} bytes a sample, {point.quality:.3g} {unit}" for point, _ in steps)
     wide = " wide" if max(np.shape(before[0])[:2]) > LARGE else ""
     lead = f"The sample on top, below it what comes back: {named}."
     return [section("Before and after", lead, f'<div class="samples{wide}">{"".join(cells)}</div>')]

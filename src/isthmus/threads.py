@@ -27,8 +27,8 @@ _ONE_ORDER = (nn.Linear, nn.Embedding, nn.RNNBase, nn.Flatten, nn.Identity, nn.S
 class Threads:
     """Around the steps of a run on `device`: torch's number of threads, and what it was before when the run ends.
 
-    `trained` is the network whose gradients are added up; None where there are none, for codes and reconstructions of whole blocks
-    have the same bits on any number of threads.
+    `trained` is the network whose gradients are added up; None where there are none, for codes and reconstructions of whole
+    blocks have the same bits on any number of threads.
     """
 
     def __init__(self, trained: nn.Module | None = None, device: torch.device | None = None):

@@ -39,6 +39,7 @@ class Application(BaseEstimator):
 
     task: ClassVar[str] = ""  # its name: in APPLICATIONS, in config.json, and for `isthmus fit --task`
     kind: ClassVar[str] = "auto"  # of the data that it is for, where it is for one kind
+    model_optional: ClassVar[bool] = False  # whether it may do without a model, in closed form
     model: Any
     random_state: Any
     model_: Any
@@ -129,7 +130,10 @@ class Application(BaseEstimator):
         tensors = {name: tensor.numpy() for name, tensor in read_tensors(path, config, STATE).items()}
         params = {name: read(value, parts or {}) for name, value in config["params"].items()}
         loaded = cls(**params)
-        loaded.model_ = load_model(path / MODEL, parts=parts, device=device) if (path / MODEL).is_dir() else None
+        there = (path / MODEL).is_dir()
+        if not (there or cls.model_optional):
+            raise ValueError(f"{path} is incomplete: its folder {MODEL}/ is missing. Restore it from a copy.")
+        loaded.model_ = load_model(path / MODEL, parts=parts, device=device) if there else None
         places = range(len(list((path / FURTHER).glob("*"))))
         loaded.further_ = [load_model(path / FURTHER / str(place), parts=parts, device=device) for place in places]
         loaded.model = loaded._model_read(config[MODEL], parts or {})

@@ -120,6 +120,8 @@ def lines_of(found: Check) -> list[str]:
         "drifted": "drifted: single samples look ordinary, but features have moved.",
         "foreign": "foreign: these data do not look like the training data; do not trust what the model says of them.",
     }
+    if found.verdict == "alike" and found.odd > ORDINARY:
+        words["alike"] = "alike, with more odd samples than usual, but too few to say that these data differ from the others."
     lines = [
         words[found.verdict],
         f"{found.odd:.1%} of {found.samples:,} samples are odd; of ordinary ones {LEVEL:.0%} are.",

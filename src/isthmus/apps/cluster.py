@@ -1,5 +1,7 @@
 """Groups that nobody named: of the graph of codes' neighbours, by k-means, or by a mixture."""
 
+import warnings
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import ClusterMixin
@@ -95,6 +97,7 @@ class Clusterer(ClusterMixin, Application):
         self.grouping_ = self._way()
         self.stability_ = stability(self._way(), codes, self.max_clusters, random) if is_auto(self.n_clusters) else {}
         self.n_clusters_ = chosen_number(self.stability_) if is_auto(self.n_clusters) else int(self.n_clusters)
+        warn_of_few(codes, self.n_clusters_)
         self.labels_ = self.grouping_.fit(codes, self.n_clusters_, random)
         self.cluster_centers_ = np.stack([mean_of(codes[self.labels_ == k]) for k in range(self.n_clusters_)])
         return self
@@ -155,6 +158,19 @@ class Clusterer(ClusterMixin, Application):
         self.labels_, self.cluster_centers_ = tensors["labels_"], tensors["cluster_centers_"]
         self.grouping_ = self._way()
         self.grouping_.restore(tensors)
+
+
+def warn_of_few(codes: np.ndarray, clusters: int) -> None:
+    """Says so where several groups must hold one and the same code."""
+    if len(np.unique(codes[: 100 * clusters], axis=0)) >= clusters:
+        return
+    different = len(np.unique(codes, axis=0))
+    if different < clusters:
+        warnings.warn(
+            f"The samples have {different} different code(s), and {clusters} groups were asked for: some split what is the same.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def mean_of(codes: np.ndarray) -> np.ndarray:

@@ -19,8 +19,10 @@ from .base import Application
 from .contexts import Classes, Neighbours
 from .entropy import coder
 from .steps import Trial, flat, found_steps
+from .tiles import Tiling
 
 METHOD = "codes"  # in a file's header
+TILE, OVERLAP = 2048, 128  # pixels of pictures of any size: larger ones go through the network in tiles of this side
 _MEASURED, _NUMBERS = 2000, 2**22  # training samples that steps are found on, and the numbers in all of them, at most
 _MEASURABLE = ("vectors", "images", "video", "sequences")
 _TOPS = {"uint8": 255.0, "uint16": 65535.0}  # what white is
@@ -238,11 +240,25 @@ class Compressor(isth.Writer, Application):
     def _codes(self, X) -> list[np.ndarray]:
         """Codes in blocks, a chunk of the file each, as they are coded: (n, *form)."""
         with not_rounded(self.model_.network_.bottleneck):
-            codes: Any = self.model_.encode([padded(x, self.factor_) for x in X] if self._maps else X)
-        if self._maps:
-            return [np.asarray(code)[None] for code in codes]
+            if self._maps:
+                return [code[None] for code in self._maps_of([padded(x, self.factor_) for x in X])]
+            codes: Any = self.model_.encode(X)
         codes = np.asarray(codes).reshape(-1, *self._form)
         return [codes[start : start + self.chunk] for start in range(0, len(codes), self.chunk)]
+
+    def _maps_of(self, pictures: list[np.ndarray]) -> list[np.ndarray]:
+        """The map of each picture, (rows, columns, channels)."""
+        tilings = [Tiling(x.shape[:2], TILE, OVERLAP, self.factor_) for x in pictures]
+        tiles = [tile for tiling, x in zip(tilings, pictures, strict=True) for tile in tiling.cut(x)]
+        codes = iter(self.model_.encode(tiles))
+        return [tiling.joined(codes, over=self.factor_) for tiling in tilings]
+
+    def _pictures_of(self, maps: list[np.ndarray]) -> list[np.ndarray]:
+        """What maps are decoded to."""
+        tilings = [Tiling(code.shape[:2], TILE // self.factor_, OVERLAP // self.factor_, 1) for code in maps]
+        pieces = [piece for tiling, code in zip(tilings, maps, strict=True) for piece in tiling.cut(code)]
+        pictures = iter(self.model_.decode(pieces))
+        return [tiling.joined(pictures, times=self.factor_) for tiling in tilings]
 
     def _index(self, block: np.ndarray) -> np.ndarray:
         """The nearest multiples of the steps."""
@@ -252,7 +268,7 @@ class Compressor(isth.Writer, Application):
         """Samples from blocks of codes."""
         dtype = "float64" if self.model_.schema_.dtype == "float64" else "float32"
         if self._maps:
-            written = self.model_.decode([block[0].astype(dtype) for block in blocks])
+            written = self._pictures_of([block[0].astype(dtype) for block in blocks])
             return [x[:height, :breadth] for x, (height, breadth) in zip(written, sizes, strict=True)]
         codes = np.concatenate(blocks).astype(dtype)
         return self.model_.inverse_transform(codes.reshape(len(codes), -1))

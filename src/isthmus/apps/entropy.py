@@ -230,7 +230,7 @@ def _guess(seen: np.ndarray) -> tuple[int, np.ndarray]:
     if not len(seen):
         seen = np.zeros(1, np.int64)
     low, high = np.quantile(seen, (5e-5, 1 - 5e-5), method="inverted_cdf").astype(np.int64)
-    low, high = max(low, -(2**14)), min(high, 2**14)
+    low, high = np.clip((low, high), -(2**14), 2**14)
     middle = int(np.clip(np.median(seen), low, high))
     spread = np.abs(seen - middle).mean() + 1 / (1 + len(seen))
     decay = spread / (1 + spread)

@@ -71,6 +71,7 @@ class Recommender(Application):
 
     task = "recommend"
     kind = "interactions"
+    model_optional = True
     schema_: Any
     _ranges = {
         "method": one_of("auto", *METHODS),

@@ -25,6 +25,7 @@ _BATCH = 128
 _WIDE = 32  # numbers in the code that finds neighbours to learn from
 _WORTH_IT = 1000  # codes from which on faiss is asked at all
 _SHOWN = 5  # ids in a message
+_LAST = 2**63  # before which ids that are whole numbers end
 
 
 class SearchIndex(Application):
@@ -305,6 +306,8 @@ class SearchIndex(Application):
             return checked_ids(list(names), count)
         if texts and len(self.ids_):
             raise ValueError("The ids of the index are texts, so that no next one is known. Give ids= for the new samples.")
+        if self.next_id_ + count > _LAST:
+            raise ValueError("The index has given away the last whole number of 64 bits. Give ids= for the new samples.")
         return np.arange(self.next_id_, self.next_id_ + count)
 
     def _places(self) -> dict:
@@ -451,7 +454,10 @@ def checked_ids(ids, count: int | None) -> np.ndarray:
     """Ids as int64 or text, each once, and as many as there are samples."""
     found = np.asarray(ids)
     if found.ndim != 1 or (count is not None and len(found) != count):
-        raise ValueError(f"ids has shape {found.shape}, but one id for each of the {count} samples is expected.")
+        wanted = "a list of ids" if count is None else f"one id for each of the {count} samples"
+        raise ValueError(f"ids has shape {found.shape}, but {wanted} is expected.")
+    if found.dtype.kind in "uO" and any(isinstance(one, int) and not -_LAST <= one < _LAST for one in found.tolist()):
+        raise ValueError(f"ids that are whole numbers lie from {-_LAST} to {_LAST - 1}, 64 bits; use texts for others.")
     several = {type(one) for one in ids} if isinstance(ids, list | tuple) else set()
     if found.dtype.kind == "O" or (str in several and len(several) > 1):
         several = {type(one) for one in found.tolist()} if found.dtype.kind == "O" else several

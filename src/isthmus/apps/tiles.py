@@ -64,6 +64,48 @@ def in_tiles(
     return out
 
 
+class Tiling:
+    """How a picture of (height, width) is cut into tiles that overlap, and how what became of them is joined.
+
+    >>> picture = np.arange(48.0).reshape(6, 8)
+    >>> tiling = Tiling((6, 8), tile=4, overlap=1, multiple=1)
+    >>> bool((tiling.joined(iter(tiling.cut(picture))) == picture).all())
+    True
+    """
+
+    def __init__(self, size: Sequence[int], tile: int, overlap: int, multiple: int):
+        self.size = size
+        self.rows, self.columns = (list(spans(length, tile, overlap, multiple)) for length in size)
+
+    def cut(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The tiles, row by row."""
+        return [picture[slice(*rows), slice(*columns)] for rows, _ in self.rows for columns, _ in self.columns]
+
+    def joined(self, tiles: Iterator[np.ndarray], times: int = 1, over: int = 1) -> np.ndarray:
+        """A picture of what was made of the tiles, each times / over as large as it was."""
+        if len(self.rows) == len(self.columns) == 1:
+            return np.asarray(next(tiles))
+        out: np.ndarray | None = None
+        for rows, kept_rows in self.rows:
+            for columns, kept_columns in self.columns:
+                tile = np.asarray(next(tiles))
+                if out is None:
+                    out = np.empty((*(length * times // over for length in self.size), *tile.shape[2:]), tile.dtype)
+                place, inner = zip(
+                    *(scaled(*each, times, over) for each in ((rows, kept_rows), (columns, kept_columns))), strict=True
+                )
+                out[place] = tile[inner]
+        assert out is not None
+        return out
+
+
+def scaled(read: tuple[int, int], kept: tuple[int, int], times: int, over: int) -> tuple[slice, slice]:
+    """Where what is kept of a tile lies, in the whole and in the tile, when both are times / over as large."""
+    first, last = (place * times // over for place in kept)
+    begin = read[0] * times // over
+    return slice(first, last), slice(first - begin, last - begin)
+
+
 def spans(length: int, tile: int, overlap: int, multiple: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """What each tile reads along an axis, and what of it is kept.
 

@@ -69,7 +69,7 @@ class ReadingFlags:
 
 def opened_for(model, data: str, reading: ReadingFlags | None = None):
     """The data as a model reads them, and the names of its pictures."""
-    X, names, _ = opened(data, model.schema_.kind, ReadingFlags(**model.schema_.reading | options_of(reading)))
+    X, names, _ = opened(data, model.schema_.kind, ReadingFlags(**model.schema_.reading | options_of(reading)), tell_flat=True)
     tell_resized(data, X, reading)
     return X, names
 
@@ -82,7 +82,7 @@ def tell_resized(data: str, X, reading: ReadingFlags | None) -> None:
         note(f"{data}: resized from {seen} to {X.shape[2]} x {X.shape[3]} pixels, the size of the model's films")
 
 
-def opened(data: str, kind: str, reading: ReadingFlags | None = None, memory_limit: str | None = None):
+def opened(data: str, kind: str, reading: ReadingFlags | None = None, memory_limit: str | None = None, tell_flat: bool = False):
     """The data at a path or under a name, the names of its pictures, and its kind."""
     from .. import datasets
     from ..data import read_path
@@ -93,7 +93,13 @@ def opened(data: str, kind: str, reading: ReadingFlags | None = None, memory_lim
     else:
         limit = None if memory_limit is None else in_bytes(memory_limit)
         X, names = read_path(data, kind, limit, **options_of(reading))
-    return flat(X) if kind == "vectors" and len(getattr(X, "shape", ())) > 2 and len(X) else X, names, kind
+    if kind != "vectors" or len(getattr(X, "shape", ())) <= 2 or not len(X):
+        return X, names, kind
+    rows = flat(X)
+    if tell_flat:
+        shape = " x ".join(map(str, X.shape))
+        note(f"{data}: {shape} {rows.dtype}, read as rows of {rows.shape[1]:,} numbers, for the model is of vectors")
+    return rows, names, kind
 
 
 def flat(X):
@@ -124,7 +130,10 @@ def loaded_application(path: Path, task: str):
     found = load(path)
     if getattr(found, "task", None) != task:
         holds = f"an application for {found.task}" if hasattr(found, "task") else "a model alone"
-        raise ValueError(f"{path} holds {holds}. Train what is needed here: isthmus fit DATA --task {task} -o {path}-{task}.")
+        fresh = path.with_name(f"{path.name}-{task}")
+        model = path / "model" if hasattr(found, "task") else path
+        shorter = f" Of the model that is there: isthmus index {model} DATA -o {fresh}." if task == "search" else ""
+        raise ValueError(f"{path} holds {holds}. Train what is needed here: isthmus fit DATA --task {task} -o {fresh}.{shorter}")
     return found
 
 

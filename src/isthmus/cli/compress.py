@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .common import Data, Force, Json, Out, ReadingFlags, app, opened_for, tell
+from .common import Data, Force, Json, Out, ReadingFlags, app, note, opened_for, tell
 from .output import free_file, free_output, refuse_unwritable, write_result
 
 
@@ -15,7 +15,6 @@ def compress(
     The size that is told is all that is needed but the model.
     """
     target = free_file(output, (".isth",), force)
-    refuse_unwritable(target)
     compressor = compressor_in(model)
     X, names = opened_for(compressor.model_, data, reading)
     compressor.compress_to(target, X, names=names, overwrite=force)
@@ -49,7 +48,9 @@ def decompress(model: Path, file: Path, *, output: Out, force: Force = False):
 
     with open(file, "rb") as opened:
         names = isth.read(opened, compressor.fingerprint_)[0].get("names")
-    write_result(target, compressor.decompress(file), names, compressor.model_, force)
+    samples = compressor.decompress(file)
+    write_result(target, samples, names, compressor.model_, force)
+    note(f"Wrote {target}: {len(samples):,} samples.")
 
 
 def compressor_in(path: Path):

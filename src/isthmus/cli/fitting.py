@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from .common import Data, Force, Json, Kind, Out, ReadingFlags, app, condition_of, note, opened, tell
 from .output import refuse_unwritable
+from .search import source_of
 
 Preset = Annotated[
     str,
@@ -106,7 +107,7 @@ def fit(
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None} | {"verbose": 2}
     if n_components is not None:
         settings["n_components"] = None if n_components == "none" else n_components
-    own, choices = own_choices(task, choices or [])
+    own, choices = own_choices(task, preset, choices or [])
     composing = task is None or preset is not None or hidden is not None or noise is not None or bool(choices)
     model: Any = composed(preset, choices, hidden, noise, settings | {"random_state": seed}) if composing else settings
     limit(model, memory_limit=memory_limit, max_time=max_time)
@@ -133,6 +134,8 @@ def fit(
             X, wanted_out = paired(application, data, target, X, wanted_out)
             tell_time(application, X, wanted_out)
             application.fit(X, **wanted_out, callbacks=watching)
+            if hasattr(application, "source_"):
+                application.source_ = source_of(data)
             application.save(output, overwrite=force)
             model = application.model_
     tell_fitted(output, task, model, as_json)
@@ -206,14 +209,20 @@ def refuse_beside_task(**given: bool) -> None:
             raise ValueError(f"--{name} is for a model alone, and --task trains an application. Leave one of them out.")
 
 
-def own_choices(task: str | None, choices: list[str]) -> tuple[dict, list[str]]:
+def own_choices(task: str | None, preset: str | None, choices: list[str]) -> tuple[dict, list[str]]:
     """What `--set` says of the application's own parameters, and the rest, which is the preset's."""
     if task is None:
         return {}, choices
     known = set(application_of(task)().get_params(deep=False)) - {"model", "random_state"}
     pairs = [(choice.partition("="), choice) for choice in choices]
     own = {name: plain(value) for (name, equals, value), _ in pairs if equals and name in known}
-    return own, [choice for (name, equals, _), choice in pairs if not equals or name not in known]
+    rest = [choice for (name, equals, _), choice in pairs if not equals or name not in known]
+    if rest and preset is None:
+        raise ValueError(
+            f"--set {rest[0]}: NAME=VALUE is expected, and --task {task} has {', '.join(sorted(known))}. What belongs "
+            "to a preset of its model needs that preset's name, such as --preset topk."
+        )
+    return own, rest
 
 
 def composed(preset: str | None, choices: list[str], hidden: str | None, noise: float | None, settings: dict):

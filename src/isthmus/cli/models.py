@@ -246,8 +246,13 @@ def report_files(compressor, data: str, output: Path, train: str | None, force: 
     X, train_X = (None if each is None else opened_for(compressor.model_, each, reading)[0] for each in (data, train))
     files = Files(compressor, X, train=train_X)
     write(files, output, overwrite=force)
-    tell(files.told, as_json, lambda: "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in files.told.items()))
+    lines = (f"{name.replace('_', ' ')}: {spoken(value)}" for name, value in files.told.items())
+    tell(files.told, as_json, lambda: "\n".join(lines))
     note(f"Wrote {output}.")
+
+
+def spoken(value) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def report_new(generator, data: str, output: Path, force: bool, as_json: bool) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 def refuse_unwritable(path: Path) -> None:
     """Says before the work, not after it, that its result cannot be written."""
     parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise PermissionError(f"{path} cannot be written: {parent} is no folder that you may write to. Choose another place.")
+    if not parent.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {parent} is a file, not a folder. Choose another place.")
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"{path} cannot be written: you may not write to the folder {parent}. Choose another place.")
 
 
 def free_file(path: Path, suffixes: tuple[str, ...], force: bool, or_folder: str = "") -> Path:
@@ -19,6 +21,9 @@ def free_file(path: Path, suffixes: tuple[str, ...], force: bool, or_folder: str
     from ..files import refuse_existing
 
     refuse_existing(path, force)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and a file is written. Choose another name.")
+    refuse_unwritable(path)
     return path
 
 

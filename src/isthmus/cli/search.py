@@ -63,8 +63,6 @@ def search(
 ):
     """Find the k samples of INDEX that are most like each sample of QUERY."""
     target = None if output is None else free_file(output, (".png", ".html", ".csv"), force)
-    if target is not None:
-        refuse_unwritable(target)
     found = loaded_application(index, "search")
     X, names = opened_for(found.model_, query, reading)
     from .. import page_search
@@ -75,7 +73,8 @@ def search(
         if target.suffix.lower() != ".csv":
             look_up(answer, X, data, shape, reading)
         page_search.write(target, answer)
-    tell(page_search.rows_of(answer), as_json, lambda: page_search.lines_of(answer))
+    if target is None or as_json:
+        tell(page_search.rows_of(answer), as_json, lambda: page_search.lines_of(answer))
     if target is not None:
         note(f"Wrote {target}.")
 

@@ -71,10 +71,13 @@ class Images(Schema):
         if isinstance(X, Pictures):
             return X
         X = X.detach() if isinstance(X, Tensor) else stacked(X)
-        if X.ndim not in (cls.axes + 1, cls.axes + 2) or 0 in X.shape:
+        if X.ndim in (cls.axes + 1, cls.axes + 2) and 0 in X.shape:
+            raise ValueError(f"X has shape {tuple(X.shape)}, which is empty. {cls.kind.capitalize()} come as {cls.form_said}.")
+        if X.ndim not in (cls.axes + 1, cls.axes + 2):
+            single = " One alone is given as X[None]." if X.ndim == cls.axes else ""
             raise ValueError(
-                f"{cls.kind.capitalize()} come as {cls.form_said}, one or more; got shape {tuple(X.shape)}. Where the data are "
-                "of another kind, say kind=, and choose what is made for it."
+                f"{cls.kind.capitalize()} come as {cls.form_said}, one or more; got shape {tuple(X.shape)}.{single} Where the "
+                "data are of another kind, say kind=, and choose what is made for it."
             )
         kind = X.dtype.is_floating_point if isinstance(X, Tensor) else X.dtype.kind == "f"
         if not kind and dtype_name(X) not in _TOP:

@@ -74,7 +74,10 @@ class Vectors(Schema):
         if X.ndim != 2:
             raise ValueError(f"Vectors come as (n_samples, {self.shape[0]}); got shape {tuple(X.shape)}.")
         if X.shape[1] != self.shape[0]:
-            raise ValueError(f"X has {X.shape[1]} features, but Autoencoder is expecting {self.shape[0]} features as input.")
+            raise ValueError(
+                f"X has {X.shape[1]} features, but Autoencoder is expecting {self.shape[0]} features as input. "
+                "Give rows of the columns that the model was trained on."
+            )
 
     def give_back(self, values, like):
         if self.layout is None:
