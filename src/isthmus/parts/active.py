@@ -1,7 +1,7 @@
 """Codes of which few units are active, and linear maps that read nothing else of their weights.
 
-Where k of m units are active, a map of the code to d numbers needs k d products a sample instead of m d, and neither the codes nor
-their gradients are ever made whole. Three functions are each other's derivatives, so they have derivatives of any order:
+Where k of m units are active, a map of the code to d numbers needs k d products a sample instead of m d, and neither the codes
+nor their gradients are ever made whole. Three functions are each other's derivatives, so they have derivatives of any order:
     bagged   out_b = sum of v_n rows_(unit n) over the entries n of sample b
     dotted   v_n = x_(sample n) . rows_(unit n)
     spread   out_u = sum of v_n x_(sample n) over the entries n of unit u
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from .collective import batch_size, kth_largest
 
-_LEAST = 1024  # units: with fewer, a dense product is as fast
-_SHARE = 16  # that of the units which are active must not be more than one in so many
+_LEAST = 1024  # units; a dense product of fewer is fast, and what has to be said of each entry is not
+_SHARE = 16  # no more than one unit in so many may be active
 _NUMBERS = {"cpu": 2**20, "cuda": 2**26}  # by device, made at a time: what stays in a processor's cache is cheap
 
 
@@ -241,7 +241,7 @@ def largest(x: Tensor, k: int) -> Tensor:
 def largest_of_all(x: Tensor, k: int) -> Places:
     """Where the k largest positive numbers of the whole batch are, of which each process holds some rows.
 
-    The k-th largest of the groups' own largest is no more than the k-th largest number, so what lies below is out of the question.
+    The k-th largest of the groups' own largest is no more than the k-th largest number: what lies below is out of the question.
     """
     tops = dealt(x, max(1, x.numel() // (4 * k)))[0].amax(1).flatten()
     least = torch.finfo(x.dtype).tiny if len(tops) < k else tops.topk(k, sorted=False).values.min()
