@@ -249,14 +249,12 @@ def largest_of_all(x: Tensor, k: int) -> Places:
     place = (~(flat < max(least, torch.finfo(x.dtype).tiny))).nonzero().flatten()  # nothing but numbers is below
     found = flat.index_select(0, place)
     if batch_size(x) != len(x):
-        kept = found >= kth_largest(found, k)
+        place = place[found >= kth_largest(found, k)]
     elif len(found) > k:
-        kept = found.topk(k, sorted=False).indices.sort().values
-    else:
-        kept = slice(None)
-    sample = place[kept] // x.shape[1]
+        place = place[found.topk(k, sorted=False).indices.sort().values]
+    sample = place // x.shape[1]
     start = F.pad(torch.bincount(sample, minlength=len(x)).cumsum(0), (1, 0))
-    return Places(place[kept] - sample * x.shape[1], start, x.shape[1])
+    return Places(place - sample * x.shape[1], start, x.shape[1])
 
 
 def dealt(x: Tensor, size: int) -> tuple[Tensor, Tensor]:

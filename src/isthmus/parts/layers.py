@@ -84,7 +84,7 @@ def dropped(x: Tensor, share: float, random) -> Tensor:
 
 def through_dropped(linear: nn.Linear, x: Tensor | Active, share: float, random) -> Tensor:
     """A linear map without some of its connections, the same for the whole batch (Wan et al. 2013, "DropConnect")."""
-    kept = random.shared(tuple(linear.weight.shape), x.dtype) >= share
+    kept = random.shared(tuple(linear.weight.shape), linear.weight.dtype) >= share
     return linear_map(x, linear.weight * kept / (1 - share), linear.bias)
 
 

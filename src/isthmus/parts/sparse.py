@@ -103,8 +103,8 @@ class SparseBottleneck(Part):
         """Codes of the most excited dead units, without the relu, which would let no gradient through; and codes of nothing."""
         if isinstance(code.given, Active):
             places = code.extra["offered"]
-            offered = Active(some_of(self.linear, code.extra["hidden"], places), places)
-            return offered, offered.silent()
+            few = Active(some_of(self.linear, code.extra["hidden"], places), places)
+            return few, few.silent()
         dead, before = self.dead, code.extra["before"]
         offered = keep_largest(torch.where(dead, before, -torch.inf).flatten(1), min(spare, dead.numel())).view_as(before)
         offered = torch.where(dead, offered, 0.0)  # where fewer are dead, the living were among the largest
