@@ -37,7 +37,7 @@ def rows(options):
 
 
 def beside_others(batch_size: int, dead: float, turns: int, quick: bool):
-    units = UNITS // 16 if quick else UNITS
+    units = UNITS // 8 if quick else UNITS
     X = samples(4 * batch_size)
     gone = torch.randperm(units, generator=torch.Generator().manual_seed(0))[: round(dead * units)]
     missing = ""

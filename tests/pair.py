@@ -23,7 +23,7 @@ MORE = {  # besides the table of the family
     "a last batch of one": {"samples": 61},
     "parts of batches": {"training": Training("adam", accumulate=3, clip_norm=0.1, ema_decay=0.9), "corruption": Noise(0.1)},
     "partial fits": {"passes": 2},
-    "active units alone": {"n_components": 1024, "bottleneck": BatchTopK(3), "architecture": Dense(()), "loss": "squared"},
+    "active units alone": {"n_components": 2048, "bottleneck": BatchTopK(3), "architecture": Dense(()), "loss": "squared"},
 }
 
 

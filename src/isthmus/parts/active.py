@@ -16,8 +16,8 @@ from torch import Tensor
 
 from .collective import batch_size, kth_largest
 
-_LEAST = 1024  # units; a dense product of fewer is fast, and what has to be said of each entry is not
-_SHARE = 16  # no more than one unit in so many may be active
+_LEAST = 2048  # units; a dense product of fewer is fast, and what has to be said of each entry is not
+_SHARE = 64  # no more than one unit in so many may be active: a number that is fetched costs as much as many that are at hand
 _NUMBERS = {"cpu": 2**20, "cuda": 2**26}  # by device, made at a time: what stays in a processor's cache is cheap
 
 

@@ -189,8 +189,8 @@ class TopK(SparseBottleneck):
 
         auxiliary = weight * |residual - (decode(z_dead) - decode(0))|^2 / 2,   residual = - d loss / d output
 
-    Where there are many units, from 1024, and at most one in sixteen is kept, the code holds those that are active alone:
-    decoder and gradients touch no others (`parts/active.py`), and numbers are the same but for rounding.
+    Where there are many units, from 2048, and at most one in 64 is kept, the code holds those that are active alone: decoder
+    and gradients touch no others (`parts/active.py`), and numbers are the same but for rounding.
 
     Parameters
     ----------
