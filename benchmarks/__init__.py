@@ -21,6 +21,7 @@ TABLES = (
     "robustness",
     "sparsity",
     "synthetic_features",
+    "wide",
     "likelihood",
     "generation",
     "faces",

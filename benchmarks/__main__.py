@@ -7,7 +7,8 @@
     python -m benchmarks results
 
 ISTHMUS_DATA names the folder with the data sets. ISTHMUS_PEER_JAX and ISTHMUS_PEER_TF name Python interpreters that have
-Keras with JAX and with TensorFlow. Rows whose data or interpreter is missing are logged as skipped, with the reason.
+Keras with JAX and with TensorFlow, ISTHMUS_PEER_SAE a folder with SAELens and dictionary_learning.
+Rows whose data or interpreter is missing are logged as skipped, with the reason.
 """
 
 import argparse

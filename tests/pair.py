@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 from isthmus import Autoencoder, Training
 from isthmus.checkpoint import Checkpoint
-from isthmus.parts import Noise
+from isthmus.parts import BatchTopK, Dense, Noise
 
 RANK, FOLDER = int(os.environ.get("RANK", 0)), Path(sys.argv[-1])
 VECTORS = load_digits().data[:256] / 16
@@ -23,6 +23,7 @@ MORE = {  # besides the table of the family
     "a last batch of one": {"samples": 61},
     "parts of batches": {"training": Training("adam", accumulate=3, clip_norm=0.1, ema_decay=0.9), "corruption": Noise(0.1)},
     "partial fits": {"passes": 2},
+    "active units alone": {"n_components": 2048, "bottleneck": BatchTopK(3), "architecture": Dense(()), "loss": "squared"},
 }
 
 

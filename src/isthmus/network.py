@@ -27,6 +27,7 @@ from .parts import (
     Part,
     part_of,
 )
+from .parts.active import beside
 from .parts.gaussian import log_normal
 from .parts.layers import ACTIVATIONS, Bypass
 from .parts.random import Random
@@ -210,7 +211,7 @@ class Network(nn.Module):
             code = replace(code, size=tuple(self.target_schema.padded([self.target_schema.longest])))
         if self.condition:
             assert code.condition is not None
-            code = code.at(torch.cat([code.z.flatten(1), code.condition], 1))
+            code = code.at(beside(code.given, code.condition))
         if self.architecture.side_paths and code.side is None:
             raise ValueError(
                 f"{self.architecture!r} decodes with what its encoder saw (places of the maxima, feature maps), which a bare "

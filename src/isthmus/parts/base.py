@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..records import Data
+from .active import Active
 from .collective import Share, all_sum, batch_size
 from .random import Random
 from .ranges import Range, check_ranges
@@ -30,14 +31,15 @@ class Batch:
 class Code:
     """What the bottleneck lets through.
 
-    `z` (batch, *code_shape); `cost` in nats a sample, (batch,); `side` holds feature maps or pooling
+    `z` (batch, *code_shape), of which `given` may hold the active units alone, for parts that read no others; `cost` in nats a
+    sample, (batch,); `side` holds feature maps or pooling
     places that only the decoder reads, and `condition` what it is told; `extra` holds what else a bottleneck has to tell, such
     as indices. Where sizes vary, `size` is the padded space of what is to be decoded and `length` (batch,) its valid steps;
     `target` is what must come out, which a decoder under teacher forcing reads, and None in use; `loss` says what an output
     means, for a decoder that reads what it wrote.
     """
 
-    z: Tensor
+    given: Tensor | Active
     cost: Tensor | None = None
     side: list | None = None
     size: tuple[int, ...] | None = None
@@ -47,9 +49,17 @@ class Code:
     condition: Tensor | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def at(self, z: Tensor) -> "Code":
+    @property
+    def z(self) -> Tensor:
+        return self.given.dense if isinstance(self.given, Active) else self.given
+
+    @z.setter
+    def z(self, z: Tensor) -> None:
+        self.given = z
+
+    def at(self, given: Tensor | Active) -> "Code":
         """Another code of the same samples, with what else the decoder reads."""
-        return replace(self, z=z)
+        return replace(self, given=given)
 
 
 # ------------------------------------------------------------------------------------------------- parameters
@@ -183,11 +193,11 @@ class Step:
 
     @cached_property
     def output(self) -> Tensor:
-        return self.decoded(self.code.z)
+        return self.decoded(self.code.given)
 
-    def decoded(self, z: Tensor) -> Tensor:
+    def decoded(self, given: Tensor | Active) -> Tensor:
         """What the decoder makes of another code of the same samples."""
-        code = self.network.towards(self.code.at(z), self.batch.target)
+        code = self.network.towards(self.code.at(given), self.batch.target)
         return self.network.decode(code, self.random.stream("decoder"))
 
     @cached_property

@@ -4,6 +4,7 @@ A part asks for the whole batch (`all_gather`, `all_sum`, `all_max`) where it co
 through. While one process holds the whole batch, they give back what they are given.
 """
 
+from collections.abc import Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,8 +44,8 @@ def holding(share: Share | None):
         _held = before
 
 
-def batch_size(x: Tensor) -> int:
-    """Samples of the whole batch, of a tensor (samples here, ...)."""
+def batch_size(x: Sized) -> int:
+    """Samples of the whole batch, of a tensor (samples here, ...), or what else has as many."""
     return len(x) if _held is None else _held.count
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .active import Active, Linear
 from .base import Code, Part, is_auto
 from .layers import ACTIVATIONS, activation_of, bias_of, dropped, linear_from, through_dropped
 from .ranges import flag, listed, numbers, one_of, whole, wholes
@@ -82,7 +83,8 @@ class Dense(Part):
         return self._through(self.encoder, values.flatten(1), self.shares, random), None, None
 
     def decode(self, code: Code, random=None) -> Tensor:
-        return self.head(self._through(self.decoder, code.z.flatten(1), self.shares[::-1], random)).view((-1, *self.output_shape))
+        read = self._through(self.decoder, code.given.flatten(1), self.shares[::-1], random)
+        return self.head(read).view((-1, *self.output_shape))
 
     @torch.no_grad()
     def start(self, output: Tensor) -> None:
@@ -114,12 +116,12 @@ class Dense(Part):
         for weight in readers:
             weight.div_(weight.norm(dim=0, keepdim=True).clamp_min(1e-12))
 
-    def _through(self, layers, x: Tensor, shares, random):
+    def _through(self, layers, x: Tensor | Active, shares, random):
         """The last hidden activation, and beside it what came in."""
         hidden = layers(x) if random is None or not any(shares) else self._with_dropout(layers, x, shares, random)
         return (hidden, x) if self.around else hidden
 
-    def _with_dropout(self, layers, x: Tensor, shares, random) -> Tensor:
+    def _with_dropout(self, layers, x: Tensor | Active, shares, random) -> Tensor | Active:
         for place, share in enumerate(shares):
             linear, activation, source = layers[2 * place], layers[2 * place + 1], random.stream(f"dropout {place}")
             if self.dropped == "connections":
@@ -144,7 +146,7 @@ class Dense(Part):
         return taper(n_components or max(width // 10, 1), self.layers)
 
     def _layers(self, widths) -> nn.Sequential:
-        return nn.Sequential(*[m for a, b in pairwise(widths) for m in (nn.Linear(a, b), activation_of(self.activation))])
+        return nn.Sequential(*[m for a, b in pairwise(widths) for m in (Linear(a, b), activation_of(self.activation))])
 
 
 def taper(n_components: int, layers: int) -> tuple[int, ...]:

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .active import Active, Linear, Places, at_places, linear_map
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU,
@@ -37,9 +38,9 @@ class Bypass(nn.Module):
         self.around = nn.Parameter(torch.zeros(width, source))
         self.bias = nn.Parameter(torch.zeros(width))
 
-    def forward(self, both: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, both: tuple[Tensor, Tensor | Active]) -> Tensor:
         hidden, source = both
-        return torch.addmm(F.linear(source, self.around, self.bias), hidden, self.weight.T)
+        return torch.addmm(linear_map(source, self.around, self.bias), hidden, self.weight.T)
 
 
 def linear_from(shape, width: int) -> nn.Module:
@@ -54,7 +55,7 @@ def linear_from(shape, width: int) -> nn.Module:
     if isinstance(shape[0], tuple):
         hidden, source = map(math.prod, shape)
         return Bypass(hidden, source, width)
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width))
+    return nn.Sequential(nn.Flatten(), Linear(math.prod(shape), width))
 
 
 def bias_of(linear: Any) -> Tensor:
@@ -62,15 +63,29 @@ def bias_of(linear: Any) -> Tensor:
     return linear.bias if isinstance(linear, Bypass) else linear[1].bias
 
 
+def some_of(linear: Any, hidden, places: Places) -> Tensor:
+    """(entries,) what a map made by `linear_from` gives at these places, where the rest is not wanted.
+
+    >>> linear, places = linear_from((64,), 128), Places.equally(torch.tensor([[5, 7], [0, 7]]), 128)
+    >>> some_of(linear, torch.ones(2, 64), places).shape
+    torch.Size([4])
+    """
+    bypass = isinstance(linear, Bypass)
+    pairs = zip(hidden, (linear.weight, linear.around), strict=True) if bypass else [(hidden, linear[1].weight)]
+    products = [at_places(x.flatten(1), weight, places) for x, weight in pairs]
+    ones = products[0].new_ones(len(places), 1)
+    return sum(products[1:], products[0]) + at_places(ones, bias_of(linear)[:, None], places)
+
+
 def dropped(x: Tensor, share: float, random) -> Tensor:
     """Units set to zero with a chance of `share` and the others enlarged, so that the mean stays (Srivastava et al. 2014)."""
     return x * (random.uniform_like(x) >= share) / (1 - share)
 
 
-def through_dropped(linear: nn.Linear, x: Tensor, share: float, random) -> Tensor:
+def through_dropped(linear: nn.Linear, x: Tensor | Active, share: float, random) -> Tensor:
     """A linear map without some of its connections, the same for the whole batch (Wan et al. 2013, "DropConnect")."""
-    kept = random.shared(tuple(linear.weight.shape), x.dtype) >= share
-    return F.linear(x, linear.weight * kept / (1 - share), linear.bias)
+    kept = random.shared(tuple(linear.weight.shape), linear.weight.dtype) >= share
+    return linear_map(x, linear.weight * kept / (1 - share), linear.bias)
 
 
 def valid_steps(length: Tensor | None, steps: int) -> Tensor | None:

@@ -3,11 +3,13 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .active import Active, Places, at_a_time, largest, largest_of_all, pays
 from .base import Code, Part, Step, is_auto, weighted_mean
 from .collective import all_max, all_sum, batch_size, kth_largest
-from .layers import ACTIVATIONS, activation_of, linear_from
+from .layers import ACTIVATIONS, activation_of, linear_from, some_of
 from .ranges import number, one_of, whole
 
 
@@ -66,10 +68,11 @@ class SparseBottleneck(Part):
 
     @torch.no_grad()
     def after(self, step: Step) -> None:
-        active = all_sum(self.active(step.code.z).sum(0))  # samples that each unit is active for
+        given = step.code.given
+        active = all_sum(given.speakers if isinstance(given, Active) else self.active(given).sum(0))  # samples of each unit
         self.idle += 1
         self.idle[active > 0] = 0
-        self.counted += torch.stack([active.sum(), active.new_tensor(batch_size(step.code.z))]).to(self.counted)
+        self.counted += torch.stack([active.sum(), active.new_tensor(batch_size(given))]).to(self.counted)
 
     def health(self) -> dict[str, float]:
         """As above; the count begins anew."""
@@ -88,16 +91,24 @@ class SparseBottleneck(Part):
         What is left is the loss's slope at the output, turned round: of `Squared` the residual itself, of a probability what it
         lacks, and nothing where a value is not there.
         """
-        dead = self.dead
-        if not dead.any():
-            return step.code.z.new_zeros(len(step.code.z))
-        before = step.code.extra["before"]  # without the relu, which would let no gradient through to a silent unit
+        network, output = step.network, step.output.detach().requires_grad_()
+        if not self.dead.any():
+            return output.new_zeros(len(output))
+        offered, nothing = self.offered(step.code, spare)
+        residual = -torch.autograd.grad(network.loss(output, step.batch.target).sum(), output)[0]
+        rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(nothing))
+        return 0.5 * (residual - rebuilt).square().flatten(1).sum(1)
+
+    def offered(self, code: Code, spare: int) -> tuple:
+        """Codes of the most excited dead units, without the relu, which would let no gradient through; and codes of nothing."""
+        if isinstance(code.given, Active):
+            places = code.extra["offered"]
+            few = Active(some_of(self.linear, code.extra["hidden"], places), places)
+            return few, few.silent()
+        dead, before = self.dead, code.extra["before"]
         offered = keep_largest(torch.where(dead, before, -torch.inf).flatten(1), min(spare, dead.numel())).view_as(before)
         offered = torch.where(dead, offered, 0.0)  # where fewer are dead, the living were among the largest
-        network, output = step.network, step.output.detach().requires_grad_()
-        residual = -torch.autograd.grad(network.loss(output, step.batch.target).sum(), output)[0]
-        rebuilt = network.decode(step.code.at(offered)) - network.decode(step.code.at(torch.zeros_like(offered)))
-        return 0.5 * (residual - rebuilt).square().flatten(1).sum(1)
+        return offered, torch.zeros_like(offered)
 
 
 class L1(SparseBottleneck):
@@ -178,6 +189,9 @@ class TopK(SparseBottleneck):
 
         auxiliary = weight * |residual - (decode(z_dead) - decode(0))|^2 / 2,   residual = - d loss / d output
 
+    Where there are many units, from 2048, and at most one in 64 is kept, the code holds those that are active alone: decoder
+    and gradients touch no others (`parts/active.py`), and numbers are the same but for rounding.
+
     Parameters
     ----------
     k : "auto" or int, default "auto"; units a sample. "auto" is a quarter of the units, from 1 to 32
@@ -211,8 +225,34 @@ class TopK(SparseBottleneck):
             raise ValueError(f"{name}(k={self.k}) cannot keep {self.k} of {n_components} units. Set k to n_components or less.")
 
     def forward(self, hidden, random=None) -> Code:
+        if self.few:
+            return self.code_of_few(hidden, random)
         before = self.linear(hidden)  # (batch, n_components)
         return Code(keep_largest(self.act(before), self.kept), extra={"before": before})
+
+    @property
+    def few(self) -> bool:
+        """Whether the code holds its active units alone."""
+        return pays(self.kept, self.idle.numel(), self.idle.device)
+
+    def code_of_few(self, hidden, random) -> Code:
+        """The code by its active units; while training also which dead ones are offered the residual."""
+        dead = self.dead.nonzero().flatten() if random is not None and self.weight else self.idle.new_zeros(0)
+        units, offered = self.chosen(hidden, dead)
+        values = self.act(some_of(self.linear, hidden, units))
+        return Code(Active(values, units), extra={"hidden": hidden, "offered": offered})
+
+    @torch.no_grad()
+    def chosen(self, hidden, dead: Tensor) -> tuple[Places, Places | None]:
+        """The most excited units of every sample, and of the dead ones those to be offered what is left."""
+        units = self.idle.numel()
+        kept, offered = [], []
+        for some in at_a_time(hidden, units):
+            before = self.linear(some)
+            kept.append(largest(before, self.kept))
+            if len(dead):
+                offered.append(dead[largest(before.index_select(1, dead), min(self.spare, len(dead)))])
+        return Places.equally(torch.cat(kept), units), Places.equally(torch.cat(offered), units) if offered else None
 
     def project(self, z):
         return keep_largest(z.relu(), self.kept)
@@ -273,11 +313,23 @@ class BatchTopK(TopK):
         return super().build(hidden_shape, n_components)
 
     def forward(self, hidden, random=None) -> Code:
+        if self.few and random is not None:
+            return self.code_of_few(hidden, random)
         before = self.linear(hidden)
         excited = self.act(before)
         if random is None:
             return Code(self.project(excited), extra={"before": before})
         return Code(keep_largest_of_all(excited, self.kept), extra={"before": before})
+
+    @torch.no_grad()
+    def chosen(self, hidden, dead: Tensor) -> tuple[Places, Places | None]:
+        before = self.linear(hidden)
+        units = largest_of_all(before, self.kept * batch_size(before))
+        if not len(dead):
+            return units, None
+        spare = min(self.spare, len(dead))
+        offered = [dead[largest(some.index_select(1, dead), spare)] for some in at_a_time(before, self.idle.numel())]
+        return units, Places.equally(torch.cat(offered), self.idle.numel())
 
     def project(self, z):
         return z * (z > self.threshold / self.averaged.clamp_min(1e-12))
@@ -285,8 +337,9 @@ class BatchTopK(TopK):
     @torch.no_grad()
     def after(self, step: Step) -> None:
         super().after(step)
-        z = step.code.z
-        least = -all_max(-torch.where(z > 0, z, torch.inf).min())
+        given = step.code.given
+        z = given.values if isinstance(given, Active) else given
+        least = -all_max(-F.pad(torch.where(z > 0, z, torch.inf).flatten(), (0, 1), value=torch.inf).min())
         if torch.isfinite(least):
             self.threshold.lerp_(least.to(self.threshold), 1 - self.decay)
             self.averaged.lerp_(torch.ones_like(self.averaged), 1 - self.decay)
