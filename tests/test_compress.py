@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -543,6 +544,16 @@ def test_wrong_data_and_files_are_refused(name, vectors):
     verb, said = WRONG[name]
     with pytest.raises(ValueError, match=said):
         verb(vectors)
+
+
+def test_tables_and_sentences_are_compressed_without_a_word_more(tmp_path):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=60), "b": random.choice(list("xyz"), 60)})
+    lines = [" ".join(random.choice(["sun", "sea"], 4)) for _ in range(60)]
+    for X in (frame, lines):
+        compressor = Compressor({"max_epochs": 2}, random_state=0).fit(X)
+        back = compressor.decompress(compressor.compress(X))
+        assert type(back) is type(X) and len(back) == len(X)
 
 
 def test_large_pictures_go_in_tiles_that_nobody_sees(scenes, monkeypatch):

@@ -116,7 +116,9 @@ class Compressor(isth.Writer, Application):
                 "bottleneck": Rounded(step=(12 * rate) ** 0.5),
             }
             return presets.compression(None, rate=rate, kind="images", **settings)
-        return presets.compression()
+        given = (self.model or {}).get("kind", "auto")
+        numbers = open_data(X, getattr(given, "kind", given))[1] in _MEASURABLE
+        return presets.compression(loss="squared" if numbers else "auto")
 
     def _fitted_model(self, X, callbacks):
         """Sets `model_`; returns the data as it reads them."""

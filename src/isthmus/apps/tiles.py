@@ -91,10 +91,9 @@ class Tiling:
                 tile = np.asarray(next(tiles))
                 if out is None:
                     out = np.empty((*(length * times // over for length in self.size), *tile.shape[2:]), tile.dtype)
-                place, inner = zip(
-                    *(scaled(*each, times, over) for each in ((rows, kept_rows), (columns, kept_columns))), strict=True
-                )
-                out[place] = tile[inner]
+                down, inner_down = scaled(rows, kept_rows, times, over)
+                along, inner_along = scaled(columns, kept_columns, times, over)
+                out[down, along] = tile[inner_down, inner_along]
         assert out is not None
         return out
 
