@@ -40,6 +40,7 @@ TABLES = (
     "recommend",
     "forecast",
     "restoration",
+    "speed",
     "transform_rate",
     "folder",
     "resume",

@@ -35,10 +35,16 @@ def arrays_for_others(train: np.ndarray, test: np.ndarray):
 
 def run_peer(name: str, folder: str, settings: dict) -> tuple[dict, dict]:
     """What Keras printed, and what it cost."""
+    interpreter, backend = interpreter_of(name)
+    return run_program([interpreter, HERE / "keras_dense.py"], folder, {"backend": backend, **settings})
+
+
+def interpreter_of(name: str) -> tuple[str, str]:
+    """The Python that has this program, and Keras' name for what lies beneath."""
     backend, variable = PEERS[name]
     if not os.environ.get(variable):
         raise MissingPeer(f"{variable} names no Python interpreter with Keras")
-    return run_program([os.environ[variable], HERE / "keras_dense.py"], folder, {"backend": backend, **settings})
+    return os.environ[variable], backend
 
 
 def run_ours(folder: str, settings: dict) -> tuple[dict, dict]:

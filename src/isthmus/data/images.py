@@ -72,7 +72,9 @@ class Images(Schema):
             return X
         X = X.detach() if isinstance(X, Tensor) else stacked(X)
         if X.ndim in (cls.axes + 1, cls.axes + 2) and 0 in X.shape:
-            raise ValueError(f"X has shape {tuple(X.shape)}, which is empty. {cls.kind.capitalize()} come as {cls.form_said}.")
+            raise ValueError(
+                f"X has shape {tuple(X.shape)}, which is empty. {cls.kind.capitalize()} come as {cls.form_said}, one or more."
+            )
         if X.ndim not in (cls.axes + 1, cls.axes + 2):
             single = " One alone is given as X[None]." if X.ndim == cls.axes else ""
             raise ValueError(
