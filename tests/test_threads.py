@@ -76,6 +76,12 @@ def told(name: str, count: int):
 
 
 @needs_mkl
+def test_neither_do_those_of_clipped_steps_and_averages():
+    model = Autoencoder(4, max_epochs=1, batch_size=160, training=Training(clip_norm=0.01, ema_decay=0.9), random_state=0)
+    assert bits(fitted(model, WIDE, 1)) == bits(fitted(model, WIDE, 2))
+
+
+@needs_mkl
 def test_threads_come_and_go_with_other_programs_and_change_no_bit(processors_taken):
     model = Autoencoder(4, max_epochs=1, batch_size=64, random_state=0)
     processors_taken.extend([False, False] + [True, True] * 2)
@@ -156,6 +162,8 @@ def test_layers_of_the_users_own_are_not_taken_on_trust():
     own = torch.nn.Sequential(torch.nn.Linear(8, 4), Own())
     model = Autoencoder(4, architecture=Modules(own, torch.nn.Linear(4, 8)), max_epochs=1).fit(WIDE[:16, :8])
     assert not is_in_one_order(model.network_)
+    loss = Autoencoder(4, loss=lambda output, target: (output - target).square().sum(1), max_epochs=1).fit(WIDE[:16, :8])
+    assert not is_in_one_order(loss.network_)
     dense = Autoencoder(4, max_epochs=1, penalties=Adversary(hidden=(4,))).fit(WIDE[:16, :8])
     assert is_in_one_order(dense.network_)
     assert not is_in_one_order(presets.convolutional(4, max_epochs=1).fit(PICTURES[:16]).network_)

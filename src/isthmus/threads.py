@@ -16,6 +16,7 @@ from functools import cache
 import torch
 from torch import nn
 
+from .parts import Custom
 from .parts.layers import ACTIVATIONS
 
 FIRST = 1.0  # seconds of a run before the first look, so that short ones pay nothing
@@ -79,10 +80,13 @@ class Threads:
 
 
 def is_in_one_order(network: nn.Module) -> bool:
-    """Whether all layers of torch's, and of the user's, are known to add in one order; for parts of ours a test does."""
+    """Whether all layers of torch's are known to add in one order, and none is the user's; for parts of ours a test tells."""
     known = (*_ONE_ORDER, *ACTIVATIONS.values())
-    own = __name__.partition(".")[0]
-    return all(isinstance(module, known) or type(module).__module__.partition(".")[0] == own for module in network.modules())
+
+    def is_ours(module: nn.Module) -> bool:
+        return type(module).__module__.partition(".")[0] == __name__.partition(".")[0] and not isinstance(module, Custom)
+
+    return all(isinstance(module, known) or is_ours(module) for module in network.modules())
 
 
 @cache
