@@ -4,6 +4,7 @@ Prints one line of JSON: seconds of each epoch, and the loss of the last.
 """
 
 import json
+import resource
 import sys
 
 import numpy as np
@@ -47,4 +48,5 @@ if __name__ == "__main__":
     folder, settings = sys.argv[1], json.loads(sys.argv[2])
     model = model_of(settings["network"], settings["batch_size"], settings["epochs"]).fit(np.load(f"{folder}/train.npy"))
     seconds = [record["seconds"] for record in model.history_]
-    print(json.dumps({"seconds": seconds, "loss": model.history_[-1]["loss"], "peak_memory_mib": 0}))
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    print(json.dumps({"seconds": seconds, "loss": model.history_[-1]["loss"], "peak_memory_mib": peak}))

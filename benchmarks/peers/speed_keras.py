@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 import time
 
@@ -83,4 +84,5 @@ moments = Moments()
 history = model.fit(
     X, X, epochs=settings["epochs"], batch_size=settings["batch_size"], shuffle=True, verbose=0, callbacks=[moments]
 )
-print(json.dumps({"seconds": moments.seconds, "loss": history.history["loss"][-1], "peak_memory_mib": 0}))
+peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+print(json.dumps({"seconds": moments.seconds, "loss": history.history["loss"][-1], "peak_memory_mib": peak}))

@@ -1,6 +1,7 @@
 """The same epochs in plain PyTorch, as tutorials write it, the data in memory: python speed_torch.py FOLDER SETTINGS."""
 
 import json
+import resource
 import sys
 import time
 from itertools import pairwise
@@ -93,4 +94,5 @@ if __name__ == "__main__":
     X = torch.from_numpy(np.load(f"{folder}/train.npy"))
     X = X[:, None] if settings["network"] == "convolution" else X
     seconds, loss = train(NETWORKS[settings["network"]](), X, settings["batch_size"], settings["epochs"])
-    print(json.dumps({"seconds": seconds, "loss": loss, "peak_memory_mib": 0}))
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    print(json.dumps({"seconds": seconds, "loss": loss, "peak_memory_mib": peak}))

@@ -72,6 +72,15 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def figure(value: float) -> str:
+    """A number as people read it: four digits, or all of a large one before the point.
+
+    >>> figure(0.9749303), figure(93483.0)
+    ('0.9749', '93,483')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def png(picture: np.ndarray, alt: str) -> str:
     """An 8-bit picture within the page; large ones are made smaller, small ones keep their sharp pixels."""
     image = Image.fromarray(picture)
