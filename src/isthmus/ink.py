@@ -72,10 +72,10 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def figure(value: float) -> str:
+def amount(value: float) -> str:
     """A number as people read it: four digits, or all of a large one before the point.
 
-    >>> figure(0.9749303), figure(93483.0)
+    >>> amount(0.9749303), amount(93483.0)
     ('0.9749', '93,483')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from . import plots
 from .data import open_data
-from .ink import count, figure, header, page, png, section, svg, table, text
+from .ink import amount, count, header, page, png, section, svg, table, text
 from .report import write_page
 
 SHOWN = 12  # samples
@@ -272,7 +272,7 @@ def samples_sections(files: Files) -> list[str]:
         pictures += [png(after[place], f"sample {place} in {point.bytes:.0f} bytes") for point, after in steps]
         cells.append(f"<figure>{''.join(pictures)}</figure>")
     unit = "dB" if files.in_decibels else "of root mean squared error"
-    named = "; ".join(f"{figure(point.bytes)} bytes a sample, {point.quality:.3g} {unit}" for point, _ in steps)
+    named = "; ".join(f"{amount(point.bytes)} bytes a sample, {point.quality:.3g} {unit}" for point, _ in steps)
     wide = " wide" if max(np.shape(before[0])[:2]) > LARGE else ""
     lead = f"The sample on top, below it what comes back: {named}."
     return [section("Before and after", lead, f'<div class="samples{wide}">{"".join(cells)}</div>')]

@@ -240,14 +240,14 @@ def report(
 
 def report_files(compressor, data: str, output: Path, train: str | None, force: bool, reading, as_json: bool) -> None:
     """The page about what a compressor makes of DATA."""
-    from ..ink import figure
+    from ..ink import amount
     from ..page_compress import Files, write
 
     free_file(output, (".html",), force)
     X, train_X = (None if each is None else opened_for(compressor.model_, each, reading)[0] for each in (data, train))
     files = Files(compressor, X, train=train_X)
     write(files, output, overwrite=force)
-    lines = (f"{name.replace('_', ' ')}: {'–' if value is None else figure(value)}" for name, value in files.told.items())
+    lines = (f"{name.replace('_', ' ')}: {'–' if value is None else amount(value)}" for name, value in files.told.items())
     tell(files.told, as_json, lambda: "\n".join(lines))
     note(f"Wrote {output}.")
 
