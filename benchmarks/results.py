@@ -74,7 +74,9 @@ def cells(row: str, group: list[dict]) -> tuple[str, ...]:
         goal_text(middle_goal(group)),
         verdict(group),
         f"{median(c['seconds'] for c in cost):.3g}" if cost else "",
-        f"{max(c['peak_memory_mib'] for c in cost):.0f}" if cost else "",
+        f"{max(c['peak_memory_mib'] for c in cost):.0f}"
+        if cost and any(c["peak_memory_mib"] for c in cost)
+        else "",  # 0: not measured
     )
 
 
